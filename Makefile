@@ -56,9 +56,9 @@ clean:
 
 # The stamp is written last: an interrupted set-up is done again, a finished one is not.
 $(STAMP): requirements.txt setup.py
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 10) <= v <= (3, 12) and None \
-	or f"$(PYTHON) is Python {v[0]}.{v[1]}; yolo_dist needs CPython 3.10 to 3.12: name one with \
-	PYTHON=, for instance make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v[:2] <= (3, 12) and \
+	  f"$(PYTHON) is Python {v[0]}.{v[1]}, yolo_dist needs CPython 3.10 to 3.12: choose one, for " \
+	  "instance with make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INSTALLERS)
 	CC=true LDSHARED=true $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
