@@ -1,0 +1,34 @@
+"""What all entry points share: the parser and the way errors reach the user."""
+
+import argparse
+import sys
+
+from yolo_dist.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are :class:`InputError`.
+
+    Under mpiexec every process parses the same command line; as exceptions the
+    errors go through the one place that prints them once.
+    """
+
+    def error(self, message):
+        raise InputError(f'{self.format_usage()}{self.prog}: {message}')
+
+
+def run_serial(main):
+    """Runs the ``main`` of a tool that needs no MPI and exits with its status.
+
+    Args:
+        main (callable): Called without arguments; returns ``None`` or a status.
+    """
+    try:
+        sys.exit(main())
+    except InputError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough.
+        sys.stderr.close()
+        sys.exit(1)

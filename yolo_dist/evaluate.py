@@ -1,0 +1,65 @@
+"""Evaluates a run: ``[mpiexec -n P] python -m yolo_dist.evaluate RUN_DIR_OR_SNAPSHOT``."""
+
+import pathlib
+
+from yolo_dist import communicator
+from yolo_dist.command_line import Parser
+from yolo_dist.communicator import agreed
+from yolo_dist.config import load_config
+from yolo_dist.errors import InputError
+from yolo_dist.results import load_model, write_json
+from yolo_dist.tasks import get_task
+
+
+def parse_arguments(argv=None):
+    parser = Parser(prog='python -m yolo_dist.evaluate', description=(
+        'Prints top-1 and top-5 of a classifier, or mAP and the AP of each class of a '
+        'detector, on the held-out set of its experiment, and leaves them in evaluation.json '
+        'in the run directory. Any number of processes gives the same result.'))
+    parser.add_argument('run', metavar='RUN_DIR_OR_SNAPSHOT', help=(
+        'a run directory (its weights_final.npz, else its latest snapshot is taken), or a '
+        'weights or snapshot file inside one'))
+    parser.add_argument('--set', metavar='KEY=VALUE', action='append', default=[], help=(
+        'change one key of the run, such as --set data.evaluation.input_size_px=416'))
+    parser.add_argument('--json', metavar='FILE', help='write the numbers to FILE, too')
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Evaluates a run; the same code in every process.
+
+    Args:
+        argv (list of str): Command line; ``None`` takes the process's own.
+
+    Returns:
+        int: 0.
+    """
+    with agreed():
+        arguments = parse_arguments(argv)
+        weights, directory = find_weights(arguments.run)
+        config = load_config(directory / 'config.yaml', overrides=arguments.set)
+        comm = communicator.create_communicator('auto')
+        device = communicator.choose_device(comm)
+    with agreed():
+        task = get_task(config)
+        _, val = task.load_datasets(config)
+        if comm.rank == 0:
+            val.check()
+        model = task.build_model(config)
+        load_model(weights, model)
+    model.to_device(device)
+    metrics = task.evaluate(config, model, val, comm, device)
+    if comm.rank == 0:
+        print(f'{weights}: {config.model.name}, {metrics["n_images"]:,} images, '
+              f'{config.data.evaluation.input_size_px} px')
+        print(task.format_metrics(metrics), flush=True)
+        report = {'weights': weights.name, 'overrides': arguments.set,
+                  'n_processes': comm.size, **metrics}
+        for path in filter(None, (directory / 'evaluation.json', arguments.json)):
+            write_json(path, report)
+        task.draw_examples(config, model, val, directory / 'examples.png')
+    return 0
+
+
+if __name__ == '__main__':
+    communicator.run_job(main)

@@ -1,0 +1,9 @@
+"""Trainer extensions, each the home of one thing that happens beside updates."""
+
+from yolo_dist.extensions.batch_statistics_mean import BatchStatisticsMean  # noqa: F401
+from yolo_dist.extensions.best_weights import BestWeights  # noqa: F401
+from yolo_dist.extensions.console import Console  # noqa: F401
+from yolo_dist.extensions.curves import Curves  # noqa: F401
+from yolo_dist.extensions.evaluation import Evaluation  # noqa: F401
+from yolo_dist.extensions.learning_rate import LearningRate  # noqa: F401
+from yolo_dist.extensions.worker_mean import TrainingDiverged, WorkerMean  # noqa: F401

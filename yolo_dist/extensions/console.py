@@ -1,0 +1,63 @@
+import sys
+import time
+
+import tqdm
+from chainer import training
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02d}:{seconds:02d}'
+
+
+class Console(training.Extension):
+    """One line for each report; on a terminal also a progress bar below them.
+
+    Args:
+        n_iterations (int): Length of the run.
+        report_trigger (callable): Iterations at which a line is due.
+        out (file): Where to write; standard output if ``None``.
+    """
+
+    trigger = (1, 'iteration')
+    priority = training.PRIORITY_READER - 1
+
+    _COLUMNS = (
+        ('lr', 'lr {:.5f}'), ('train/loss', 'loss {:.4f}'),
+        ('train/accuracy', 'train acc {:.3f}'), ('images_per_second', '{:.1f} images/s'),
+        ('val/top1_accuracy_percent', '| val top-1 {:.2f} %'),
+        ('val/top5_accuracy_percent', 'top-5 {:.2f} %'), ('val/map_percent', '| val mAP {:.2f} %'))
+
+    def __init__(self, n_iterations, report_trigger, *, out=None):
+        self._n_iterations = n_iterations
+        self._report_trigger = report_trigger
+        self._out = out or sys.stdout
+        self._bar = None
+
+    def initialize(self, trainer):
+        self._first_iteration = trainer.updater.iteration
+        self._began_at = time.perf_counter()
+        self._bar = tqdm.tqdm(total=self._n_iterations, initial=self._first_iteration,
+                              unit='it', file=self._out, dynamic_ncols=True, leave=False,
+                              disable=not self._out.isatty())
+
+    def __call__(self, trainer):
+        self._bar.update()
+        if self._report_trigger(trainer):
+            self._bar.write(self._line(trainer), file=self._out)
+            self._out.flush()
+
+    def _line(self, trainer):
+        iteration = trainer.updater.iteration
+        seconds = time.perf_counter() - self._began_at
+        left = seconds / (iteration - self._first_iteration) * (self._n_iterations - iteration)
+        values = [form.format(trainer.observation[key]) for key, form in self._COLUMNS
+                  if key in trainer.observation]
+        return (f'epoch {trainer.updater.epoch_detail:7.2f}  '
+                f'iteration {iteration:>{len(str(self._n_iterations))}}/{self._n_iterations}  '
+                f'{"  ".join(values)}  left {_duration(left)}')
+
+    def finalize(self):
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,158 @@
+"""The result directory of a run: what it holds, and how it stays whole.
+
+==========================  ====================================================
+``config.yaml``             the resolved experiment; ``train`` accepts it as one
+``environment.json``        versions, host, commit and command of each sitting
+``status.json``             state of the run: running, stopped, done, diverged,
+                            failed; position; final metrics
+``log.json``                one entry a report (Chainer's ``LogReport``)
+``snapshot_iter_N.npz``     whole state of training, the last few
+``weights_best.npz``        model of the best evaluation
+``weights_final.npz``       model at the end
+``curves.png``              learning curves so far
+``examples.png``            held-out images with predictions, by ``evaluate``
+``evaluation.json``         what ``evaluate`` printed last
+==========================  ====================================================
+"""
+
+import json
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import time
+
+import chainer
+
+from yolo_dist.config import differences, dump_config, load_config
+from yolo_dist.environment import environment
+from yolo_dist.errors import InputError
+
+# What may change between the sittings of one run: where things lie and how often
+# to look at them, not what is computed.
+_MAY_CHANGE = ('data.root', 'data.n_loader_processes', 'model.pretrained', 'paper.', 'run.')
+
+
+def run_directory(results, config):
+    """Directory of a run: ``results/name`` or ``results/sweep/row``."""
+    return pathlib.Path(results) / config.name
+
+
+def write_whole(path, write):
+    """Writes a file so that it is there whole or not at all.
+
+    Args:
+        path (pathlib.Path): The file.
+        write (callable): Called with the path of a temporary file beside it.
+    """
+    path = pathlib.Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    os.close(handle)
+    try:
+        write(temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path, content):
+    """Writes JSON, whole or not at all."""
+    text = json.dumps(content, indent=1) + '\n'
+    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(text))
+
+
+def read_json(path):
+    """Reads a JSON file of a run directory.
+
+    Returns:
+        The content, or ``None`` if there is no such file.
+
+    Raises:
+        InputError: If the file is not JSON.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
+
+
+def save_weights(path, model):
+    """Writes the weights of a link as npz, whole or not at all."""
+    def write(temporary):
+        with open(temporary, 'wb') as file:
+            chainer.serializers.npz.save_npz(file, model)
+    write_whole(path, write)
+
+
+def find_snapshot(directory):
+    """The latest snapshot of a run directory.
+
+    Returns:
+        pathlib.Path: The file, or ``None`` if there is none.
+    """
+    snapshots = {int(match[1]): path for path in pathlib.Path(directory).glob('snapshot_iter_*.npz')
+                 if (match := re.fullmatch(r'snapshot_iter_(\d+)\.npz', path.name))}
+    return snapshots[max(snapshots)] if snapshots else None
+
+
+class RunDirectory:
+    """A run directory that is being written.
+
+    Args:
+        path (pathlib.Path): The directory.
+        config (~yolo_dist.config.RunConfig): The run.
+    """
+
+    def __init__(self, path, config):
+        self.path = pathlib.Path(path)
+        self.config = config
+
+    def check(self, *, resume):
+        """Checks that the run may start here; changes nothing.
+
+        Raises:
+            InputError: If the directory holds a run and ``resume`` is false, or
+                holds a run of another configuration.
+        """
+        old = self.path / 'config.yaml'
+        if not old.exists():
+            return
+        if not resume:
+            raise InputError(
+                f'{self.path} holds a run already ({self.state() or "no status"}); go on with it '
+                'by --resume, choose another place by --results, or remove the directory')
+        changed = {key: values for key, values in
+                   differences(self.config, load_config(old)).items()
+                   if not key.startswith(_MAY_CHANGE) or key == 'run.seed'}
+        if changed:
+            lines = [f'  {key}: {then!r} then, {now!r} now'
+                     for key, (now, then) in sorted(changed.items())]
+            raise InputError(f'{self.path} holds a run of another configuration, which --resume '
+                             'cannot go on with:\n' + '\n'.join(lines))
+
+    def state(self):
+        """State of the run, or ``None`` before it was first started."""
+        status = read_json(self.path / 'status.json')
+        return status and status['state']
+
+    def open(self):
+        """Makes the directory and records what is about to run."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = dump_config(self.config)
+        write_whole(self.path / 'config.yaml',
+                    lambda temporary: pathlib.Path(temporary).write_text(text))
+        sittings = read_json(self.path / 'environment.json') or []
+        sittings.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
+                         'command': sys.argv, **environment()})
+        write_json(self.path / 'environment.json', sittings)
+        self.write_status('running')
+
+    def write_status(self, state, **details):
+        """Records the state of the run and, at its end, its metrics."""
+        write_json(self.path / 'status.json', {'state': state, **details})

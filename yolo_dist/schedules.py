@@ -1,0 +1,156 @@
+"""Learning rates as pure functions of the position in training.
+
+Nothing here keeps a counter, so a resumed run needs no state to go on with the
+right rate.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class PolynomialDecay:
+    """``(1 - e / E) ** power``: sec. 4.1 uses power 2, YOLO9000 power 4."""
+
+    power: float
+
+    def factor(self, epoch_detail, epochs):
+        return max(0.0, 1.0 - epoch_detail / epochs) ** self.power
+
+
+@dataclasses.dataclass(frozen=True)
+class StepDecay:
+    """``factor ** (steps passed)``: sec. 4.2 divides by 10 at epochs 60 and 90."""
+
+    at_epochs: tuple
+    rate: float
+
+    def factor(self, epoch_detail, epochs):
+        return self.rate ** sum(epoch_detail >= epoch for epoch in self.at_epochs)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantDecay:
+    """No decay."""
+
+    def factor(self, epoch_detail, epochs):
+        return 1.0
+
+
+def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
+                   base_lr_batch_size=None):
+    """Learning rate for a global batch of ``k n`` images.
+
+    ========= ======================== ==================================================
+    lr_rule   rate                     reading
+    ========= ======================== ==================================================
+    goyal     ``eta k n / reference``  Goyal et al.; sec. 4.1 with reference 256; with
+                                       reference ``n`` this is ``k eta``
+    literal   ``eta k n``              sec. 4.2 as printed
+    darknet   ``eta k n / 64``         Darknet's batch of 64 for detection
+    ========= ======================== ==================================================
+
+    Args:
+        base_lr (float): eta, the rate of the run that is not distributed.
+        lr_rule ({'goyal', 'literal', 'darknet'}): Which reading.
+        n_workers (int): k, the paper's number of GPUs.
+        batch_size_per_worker (int): n, images.
+        base_lr_batch_size (int): Batch that ``base_lr`` belongs to, images; for
+            ``'goyal'`` alone.
+
+    Returns:
+        float: The scaled rate.
+
+    Raises:
+        ValueError: If ``lr_rule`` is unknown.
+    """
+    batch_size = n_workers * batch_size_per_worker
+    if lr_rule == 'goyal':
+        return base_lr * batch_size / base_lr_batch_size
+    if lr_rule == 'literal':
+        return base_lr * batch_size
+    if lr_rule == 'darknet':
+        return base_lr * batch_size / 64
+    raise ValueError(f"lr_rule is {lr_rule!r}; expected 'goyal', 'literal' or 'darknet'")
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Learning rate at each position of a training run.
+
+    With ``s`` the scaled rate, ``w`` the warm-up's epochs, ``E`` all epochs and
+    ``b = min(eta, s)``::
+
+        e >= w                    s * decay(e)
+        e <  w, warmup 'goyal'    b + (s - b) * e / w
+        e <  1, warmup 'paper'    b
+        1 <= e < w, 'paper'       b + (s - b) * (e - 1) / (w - 1)
+
+    The decay is a function of the whole position ``e``, not of the epochs since
+    the warm-up, and does not act during the warm-up: Darknet's ``burn_in`` does
+    the same (``src/network.c``, ``get_current_rate``). A run whose scaled rate is
+    below eta has nothing to warm up to and starts at ``s``.
+
+    Args:
+        base_lr (float): eta.
+        scaled_lr (float): ``s``, see :func:`linear_scaling`.
+        epochs (float): ``E``.
+        warmup ({'paper', 'goyal', 'none'}): ``'paper'`` keeps eta for the first
+            epoch (sec. 4.1), ``'goyal'`` grows at each iteration from the first
+            [Goyal et al. 2017, sec. 2.2].
+        warmup_epochs (float): ``w``, the first epoch of ``'paper'`` included.
+        decay: One of the decays of this module.
+    """
+
+    base_lr: float
+    scaled_lr: float
+    epochs: float
+    warmup: str
+    warmup_epochs: float
+    decay: object
+
+    def __call__(self, epoch_detail):
+        """Rate for the update that starts at ``epoch_detail`` epochs."""
+        if self.warmup == 'none' or epoch_detail >= self.warmup_epochs:
+            return self.scaled_lr * self.decay.factor(epoch_detail, self.epochs)
+        start = min(self.base_lr, self.scaled_lr)
+        if self.warmup == 'goyal':
+            share = epoch_detail / self.warmup_epochs
+        else:
+            share = max(0.0, epoch_detail - 1) / (self.warmup_epochs - 1)
+        return start + (self.scaled_lr - start) * share
+
+    def table(self):
+        """``[(epoch, rate), ...]`` where the rate changes course, for the log."""
+        epochs = {0.0, float(self.epochs)}
+        if self.warmup != 'none':
+            epochs |= {1.0, self.warmup_epochs / 2, float(self.warmup_epochs)}
+        if isinstance(self.decay, StepDecay):
+            epochs |= {float(epoch) for epoch in self.decay.at_epochs}
+        else:
+            epochs |= {self.epochs * quarter / 4 for quarter in (1, 2, 3)}
+        return [(epoch, self(epoch)) for epoch in sorted(epochs) if epoch <= self.epochs]
+
+
+def create_schedule(config):
+    """Makes the :class:`Schedule` of an experiment.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+
+    Returns:
+        Schedule: Its learning rate.
+    """
+    optimizer, schedule = config.optimizer, config.schedule
+    decay = schedule.decay
+    if decay.kind == 'polynomial':
+        decay = PolynomialDecay(decay.power)
+    elif decay.kind == 'step':
+        decay = StepDecay(tuple(decay.at_epochs), decay.factor)
+    else:
+        decay = ConstantDecay()
+    scaled_lr = linear_scaling(
+        optimizer.base_lr, lr_rule=optimizer.lr_rule, n_workers=config.workers,
+        batch_size_per_worker=config.data.batch_size_per_worker,
+        base_lr_batch_size=optimizer.base_lr_batch_size)
+    return Schedule(optimizer.base_lr, scaled_lr, schedule.epochs,
+                    schedule.warmup, schedule.warmup_epochs, decay)

@@ -1,0 +1,154 @@
+"""The order of training examples, as a pure function of the seed.
+
+All workers read one stream. Epoch ``e`` of the stream is one random permutation
+of the whole training set [Goyal et al. 2017, remark 4]; iteration ``i`` takes the
+next ``k n`` positions, and worker ``w`` the ``w``-th block of ``n`` among them.
+Which process carries a worker plays no part, so the same run sees the same
+examples and, since :func:`example_rng` depends on the example alone, the same
+pixels for any number of processes and after a resume.
+"""
+
+import functools
+
+import chainer
+import numpy as np
+
+# Streams of random numbers that must not repeat each other.
+_ORDER, _PIXELS, _SIZE = range(3)
+
+
+@functools.lru_cache(maxsize=2)
+def epoch_permutation(n_examples, seed, epoch):
+    """Order of the training set in one epoch.
+
+    Args:
+        n_examples (int): Size of the training set.
+        seed (int): Seed of the run.
+        epoch (int): Epoch, from 0.
+
+    Returns:
+        ndarray of shape (n_examples,): int64 indices.
+    """
+    return np.random.default_rng((seed, _ORDER, epoch)).permutation(n_examples)
+
+
+def example_rng(seed, epoch, index):
+    """Random state of the augmentation of one example in one epoch.
+
+    Returns:
+        numpy.random.Generator: Fresh, the same for the same arguments.
+    """
+    return np.random.default_rng((seed, _PIXELS, epoch, index))
+
+
+class InputSizeSchedule:
+    """Network input size of each iteration, the same for all workers.
+
+    Darknet draws a new size every 10 iterations (``examples/detector.c``); so do
+    YOLO9000 and the recipe that sec. 2.3 retells. The last sizes of a run are the
+    largest, as in Darknet, so that batch-normalisation statistics settle there.
+
+    Args:
+        sizes_px (sequence of int): Sizes to draw from; one size is no
+            multi-scale training.
+        every_iterations (int): How long a size is kept.
+        seed (int): Seed of the run.
+        final_iterations (int): How many of the last iterations use the largest.
+        n_iterations (int): Length of the run.
+    """
+
+    def __init__(self, sizes_px, *, every_iterations=1, seed=0, final_iterations=0,
+                 n_iterations=0):
+        self._sizes_px = tuple(sizes_px)
+        self._every_iterations = every_iterations
+        self._seed = seed
+        self._first_final = n_iterations - final_iterations
+
+    def __call__(self, iteration):
+        """Size in px for iteration ``iteration``, from 0."""
+        if len(self._sizes_px) == 1:
+            return self._sizes_px[0]
+        if iteration >= self._first_final:
+            return max(self._sizes_px)
+        block = iteration // self._every_iterations
+        draw = np.random.default_rng((self._seed, _SIZE, block)).integers(len(self._sizes_px))
+        return self._sizes_px[draw]
+
+
+def create_input_size_schedule(config, n_iterations):
+    """Makes the :class:`InputSizeSchedule` of an experiment.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+        n_iterations (int): Length of the run.
+
+    Returns:
+        InputSizeSchedule: Constant, unless ``data.multi_scale`` is given.
+    """
+    multi_scale = getattr(config.data, 'multi_scale', None)
+    if multi_scale is None:
+        return InputSizeSchedule([config.data.input_size_px])
+    return InputSizeSchedule(
+        multi_scale.sizes_px, every_iterations=multi_scale.every_iterations,
+        final_iterations=multi_scale.final_iterations, seed=config.run.seed,
+        n_iterations=n_iterations)
+
+
+class TrainingStream(chainer.dataset.DatasetMixin):
+    """The examples that some workers see, in the order in which they see them.
+
+    Example ``j`` of this dataset is the ``j``-th that the given workers consume
+    together: the blocks of all of them in iteration 0, then in iteration 1, ...
+
+    Args:
+        dataset: Training set; an example is ``(img, ...)``.
+        transform (callable): ``transform(*example, insize=, rng=)`` returns the
+            augmented example.
+        seed (int): Seed of the run.
+        workers (sequence of int): Worker numbers carried by this process.
+        n_workers (int): k.
+        batch_size_per_worker (int): n.
+        n_iterations (int): Length of the run.
+        input_size (callable): ``iteration -> px``.
+        first_iteration (int): Where the stream begins, after a resume.
+    """
+
+    def __init__(self, dataset, transform, *, seed, workers, n_workers,
+                 batch_size_per_worker, n_iterations, input_size, first_iteration=0):
+        self.dataset = dataset
+        self.transform = transform
+        self.seed = seed
+        self.workers = tuple(workers)
+        self.n_workers = n_workers
+        self.batch_size_per_worker = batch_size_per_worker
+        self.n_iterations = n_iterations
+        self.input_size = input_size
+        self.first_iteration = first_iteration
+
+    @property
+    def batch_size(self):
+        """Images that this process consumes in one iteration."""
+        return len(self.workers) * self.batch_size_per_worker
+
+    def __len__(self):
+        return (self.n_iterations - self.first_iteration) * self.batch_size
+
+    def locate(self, i):
+        """Where example ``i`` comes from.
+
+        Returns:
+            tuple of int: ``(iteration, epoch, index in the training set)``.
+        """
+        iterations, slot = divmod(i, self.batch_size)
+        iteration = self.first_iteration + iterations
+        carried, within = divmod(slot, self.batch_size_per_worker)
+        position = ((iteration * self.n_workers + self.workers[carried])
+                    * self.batch_size_per_worker + within)
+        epoch, place = divmod(position, len(self.dataset))
+        order = epoch_permutation(len(self.dataset), self.seed, epoch)
+        return iteration, epoch, int(order[place])
+
+    def get_example(self, i):
+        iteration, epoch, index = self.locate(i)
+        return self.transform(*self.dataset[index], insize=self.input_size(iteration),
+                              rng=example_rng(self.seed, epoch, index))

@@ -1,0 +1,31 @@
+"""The two tasks of the paper: the only place where they differ.
+
+Each task is a module with the same names:
+
+``METRIC``                          the number that chooses the best weights
+``load_datasets(config)``           training and held-out set, raw
+``create_transform(config)``        augmentation of one training example
+``build_model(config)``             the link, freshly initialised
+``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it
+``build_train_chain(config, model)``  the link that returns the loss
+``convert(batch, device)``          examples -> arguments of the train chain
+``evaluate(config, model, val, comm, device)``  metrics on the held-out set
+``format_metrics(metrics)``         the metrics as text
+``draw_examples(config, model, val, path)``  a picture of some predictions
+"""
+
+from yolo_dist.tasks import classification, detection
+
+_TASKS = {'classification': classification, 'detection': detection}
+
+
+def get_task(config):
+    """The task module of an experiment.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+
+    Returns:
+        module: :mod:`classification` or :mod:`detection`.
+    """
+    return _TASKS[config.task]

@@ -1,0 +1,99 @@
+"""The trainer of a run: which extensions there are, who runs them, when."""
+
+import chainer
+from chainer import training
+from chainer.training import extensions as chainer_extensions
+
+from yolo_dist.extensions import (BatchStatisticsMean, BestWeights, Console, Curves,
+                                  Evaluation, LearningRate, WorkerMean)
+
+
+def every_epochs(n_epochs, n_iterations):
+    """Trigger that fires when a multiple of ``n_epochs`` is passed, and at the end.
+
+    Chainer's interval trigger would miss the end of a run whose last batch ends
+    before the last epoch does. This one keeps no state, so that a resume cannot
+    upset it; the same holds for the other triggers here.
+    """
+    def trigger(trainer):
+        updater = trainer.updater
+        return (updater.iteration == n_iterations
+                or updater.epoch_detail // n_epochs > updater.previous_epoch_detail // n_epochs)
+    return trigger
+
+
+def every_iterations(interval):
+    """Trigger that fires every ``interval`` iterations."""
+    return lambda trainer: trainer.updater.iteration % interval == 0
+
+
+def any_of(*triggers):
+    """Trigger that fires whenever one of ``triggers`` does."""
+    return lambda trainer: any(trigger(trainer) for trigger in triggers)
+
+
+def last_iteration(config, n_iterations, updater):
+    """Where this sitting ends: the end of the run or ``run.stop_after_epochs``."""
+    stop = config.run.stop_after_epochs
+    if stop is None:
+        return n_iterations
+    return min(n_iterations, next(
+        i for i in range(n_iterations + 1)
+        if i == n_iterations or updater.epoch_detail_at(i) >= stop))
+
+
+def create_trainer(config, updater, model, *, schedule, evaluate, metric, comm, results,
+                   n_iterations):
+    """Makes the trainer with all of its extensions.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+        updater (~yolo_dist.updater.TrainUpdater): The updater.
+        model (chainer.Link): The model inside the train chain.
+        schedule (~yolo_dist.schedules.Schedule): The learning rate.
+        evaluate (callable): Without arguments, returns metrics. Collective.
+        metric (str): The metric that chooses the best weights.
+        comm (chainermn.CommunicatorBase): The communicator.
+        results (~yolo_dist.results.RunDirectory): Where results go.
+        n_iterations (int): Length of the whole run.
+
+    Returns:
+        chainer.training.Trainer: Ready to run or to be resumed.
+    """
+    stop_at = last_iteration(config, n_iterations, updater)
+    evaluation_trigger = every_epochs(config.run.evaluate_every_epochs, stop_at)
+    snapshot_trigger = every_epochs(config.run.snapshot_every_epochs, stop_at)
+    report_trigger = any_of(every_iterations(config.run.log_every_iterations),
+                            evaluation_trigger, snapshot_trigger)
+    trainer = training.Trainer(updater, (stop_at, 'iteration'), out=str(results.path))
+
+    # Of every process, in the order of their priorities; collective but for the first.
+    trainer.extend(LearningRate(schedule, report_trigger))
+    trainer.extend(WorkerMean(comm, report_trigger))
+    trainer.extend(BatchStatisticsMean(model, comm),
+                   trigger=any_of(evaluation_trigger, snapshot_trigger))
+    trainer.extend(Evaluation(evaluate), trigger=evaluation_trigger)
+
+    # Of the root alone.
+    if comm.rank == 0:
+        trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
+        trainer.extend(BestWeights(model, f'val/{metric}', results.path / 'weights_best.npz'),
+                       trigger=evaluation_trigger)
+        trainer.extend(Curves(config.name, results.path), trigger=evaluation_trigger)
+        trainer.extend(Console(n_iterations, report_trigger))
+        trainer.extend(
+            chainer_extensions.snapshot(
+                filename='snapshot_iter_{.updater.iteration}.npz',
+                n_retains=config.run.keep_snapshots, autoload=False),
+            trigger=snapshot_trigger)
+    return trainer
+
+
+def load_snapshot(path, trainer):
+    """Puts a snapshot's state into a trainer, in any process.
+
+    Args:
+        path (pathlib.Path): A file that the root's snapshot extension wrote.
+        trainer (chainer.training.Trainer): Of the same run.
+    """
+    chainer.serializers.load_npz(str(path), trainer)
