@@ -319,8 +319,13 @@ def _explain(error, section_class):
                 f'write a number with a point, such as {_with_point(found)}')
     expected = error['msg'].removeprefix('Value error, ')
     expected = expected.replace('Input should be', 'expected').replace('a valid ', 'a ')
-    if not location:
-        return expected
+    expected = expected.replace('a integer', 'an integer')
+    if kind.startswith('union_tag'):
+        tags = error.get('ctx', {}).get('expected_tags', "'polynomial', 'step', 'constant'")
+        found = found.get('kind') if isinstance(found, dict) else found
+        return f'{dotted}.kind: found {_describe(found)}; expected one of {tags}'
+    if kind == 'value_error' and isinstance(found, dict):
+        return f'{dotted}: {expected}'
     return f'{dotted}: found {_describe(found)}; {expected}'
 
 
