@@ -1,0 +1,17 @@
+"""Detection losses as pure functions, for NumPy and CuPy arrays alike."""
+from yolo_dist.functions.bbox_overlap import overlaps_any
+from yolo_dist.functions.bbox_overlap import paired_iou
+from yolo_dist.functions.decode_bboxes import decode_bboxes
+from yolo_dist.functions.default_boxes import create_default_boxes
+from yolo_dist.functions.default_boxes import DefaultBoxes
+from yolo_dist.functions.loss_terms import loss_divisor
+from yolo_dist.functions.loss_terms import LossTerms
+from yolo_dist.functions.truth_assignment import assign_truths
+from yolo_dist.functions.truth_assignment import TruthAssignment
+from yolo_dist.functions.yolo_v2_loss import yolo_v2_loss
+from yolo_dist.functions.yolo_v3_loss import yolo_v3_loss
+
+__all__ = [
+    'DefaultBoxes', 'LossTerms', 'TruthAssignment', 'assign_truths', 'create_default_boxes',
+    'decode_bboxes', 'loss_divisor', 'overlaps_any', 'paired_iou', 'yolo_v2_loss', 'yolo_v3_loss',
+]

@@ -1,0 +1,15 @@
+"""Networks of the paper as Chainer links, and the chains that train them."""
+from yolo_dist.links.classification_train_chain import ClassificationTrainChain
+from yolo_dist.links.darknet19 import Darknet19
+from yolo_dist.links.darknet53 import Darknet53
+from yolo_dist.links.load_backbone import load_backbone
+from yolo_dist.links.load_weights import load_weights
+from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
+from yolo_dist.links.yolo_train_chain import YOLOTrainChain
+from yolo_dist.links.yolo_v2 import YOLOv2
+from yolo_dist.links.yolo_v3 import YOLOv3
+
+__all__ = [
+    'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'YOLOTrainChain', 'YOLOv2', 'YOLOv3',
+    'load_backbone', 'load_weights', 'non_maximum_suppression',
+]

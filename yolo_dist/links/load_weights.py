@@ -1,0 +1,22 @@
+from chainer.serializers import NpzDeserializer
+
+from yolo_dist.links.weights_file import check_weights
+from yolo_dist.links.weights_file import read_weights
+
+
+def load_weights(link, path):
+    """Load the weights of exactly this link from an npz file.
+
+    Args:
+        link (~chainer.Link): Link to fill, for example a YOLOv3; parameters
+            and batch-normalisation statistics are overwritten.
+        path (str or ~pathlib.Path): File that
+            ``chainer.serializers.save_npz(path, link)`` wrote.
+
+    Raises:
+        InputError: If the file is missing, no npz file, or of another model,
+            width or number of classes; nothing is loaded then.
+    """
+    weights = read_weights(path)
+    check_weights(weights, link, path)
+    NpzDeserializer(weights).load(link)

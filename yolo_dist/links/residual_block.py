@@ -1,0 +1,32 @@
+import chainer
+
+from yolo_dist.links.conv_block import build_conv_block
+
+
+class ResidualBlock(chainer.ChainList):
+    """Darknet53's residual block: 1x1 and 3x3 convolution, then the sum.
+
+    Nothing is applied after the sum (Darknet's linear ``shortcut``).
+
+    Args:
+        channels (int): Channels of input and output.
+        hidden_channels (int): Channels between the two convolutions.
+        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+    """
+
+    def __init__(self, channels, hidden_channels, *, bn_decay):
+        super().__init__(
+            build_conv_block(channels, hidden_channels, 1, bn_decay=bn_decay),
+            build_conv_block(hidden_channels, channels, 3, bn_decay=bn_decay))
+
+    def forward(self, x):
+        """Compute the block.
+
+        Args:
+            x (~chainer.Variable): Float ``(B, channels, H, W)``.
+
+        Returns:
+            ~chainer.Variable: Of the same shape.
+        """
+        reduce, expand = self
+        return x + expand(reduce(x))

@@ -1,0 +1,81 @@
+"""Reading npz files of weights, and saying what does not fit."""
+import zipfile
+
+import chainer
+import numpy as np
+
+from yolo_dist.errors import InputError
+
+_MAX_LISTED = 3
+
+
+def read_weights(path):
+    """Read all arrays of an npz file of weights.
+
+    Args:
+        path (str or ~pathlib.Path): File that
+            ``chainer.serializers.save_npz(path, model)`` wrote.
+
+    Returns:
+        dict of str to ndarray: ``{'extractor/0/conv/W': ...}``.
+
+    Raises:
+        InputError: If the file is missing, unreadable or no npz file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as npz:
+            return {name: npz[name] for name in npz.files}
+    except FileNotFoundError:
+        raise InputError(f'{path}: there is no such file; expected weights (*.npz)') from None
+    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f'{path}: cannot be read as a file of weights (*.npz): {error}') from None
+
+
+def check_weights(weights, link, path, *, prefix=''):
+    """Check that weights hold what a link needs, in the right shapes.
+
+    Args:
+        weights (dict of str to ndarray): What :func:`read_weights` returned.
+        link (~chainer.Link): Link to be filled.
+        path (str or ~pathlib.Path): The file, for the message.
+        prefix (str or tuple of str): Only names that start so are compared;
+            others that
+            the file holds do not matter. Without one both sides must agree.
+
+    Raises:
+        InputError: If they differ; the message lists some of the differences.
+    """
+    expected = chainer.serializers.DictionarySerializer()
+    expected.save(link)
+    expected = {name: np.shape(value) for name, value in expected.target.items()
+                if name.startswith(prefix)}
+    differences = [
+        f'{name}: missing' if name not in weights else
+        f'{name}: shape {weights[name].shape}, expected {shape}'
+        for name, shape in expected.items()
+        if name not in weights or weights[name].shape != shape]
+    if not prefix:
+        differences += [f'{name}: unexpected' for name in weights if name not in expected]
+    if not differences:
+        return
+    lines = differences[:_MAX_LISTED]
+    if len(differences) > _MAX_LISTED:
+        lines.append(f'... and {len(differences) - _MAX_LISTED} more')
+    raise InputError('\n  '.join([
+        f'{path}: these weights do not fit {_describe(link, prefix)}; '
+        f'{_advice(weights)}. Differences:', *lines]))
+
+
+def _describe(link, prefix):
+    name = f'{type(link).__name__} of width {getattr(link, "width", 1)}'
+    if prefix:
+        return f'the backbone of {name}'
+    n_class = getattr(link, 'n_class', getattr(link, 'n_fg_class', None))
+    return name if n_class is None else f'{name} with {n_class} classes'
+
+
+def _advice(weights):
+    if any(name.startswith('updater/') for name in weights):
+        return ('the file is a snapshot of a whole training run; give the file of weights '
+                'that lies beside it')
+    return 'give weights of the same model, width and classes'

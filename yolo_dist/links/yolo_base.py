@@ -1,0 +1,168 @@
+import chainer
+import numpy as np
+
+from yolo_dist.errors import InputError
+from yolo_dist.functions.decode_bboxes import decode_bboxes
+from yolo_dist.functions.default_boxes import create_default_boxes
+from yolo_dist.functions.default_boxes import DefaultBoxes
+from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
+
+
+class YOLOBase(chainer.Chain):
+    """What YOLOv2 and YOLOv3 share: default boxes, decoding and prediction.
+
+    A subclass defines ``forward``, ``class_probabilities`` and
+    ``compute_loss``.
+
+    Args:
+        n_fg_class (int): Number of classes, background not counted.
+        width (float): Factor on all hidden channel counts.
+        steps_px (sequence of int): Side of a grid cell for each scale, coarse
+            scale first.
+        anchors_px (sequence of sequences of (float, float)): For each scale
+            its anchors ``(height, width)``.
+
+    Raises:
+        InputError: If there is not one list of positive anchors for each scale.
+
+    Attributes:
+        score_thresh (float): Boxes of a lower score are not predicted.
+        nms_thresh (float): Overlap above which the worse box is dropped.
+        max_candidates (int): Only so many boxes of an image, the best ones,
+            enter non-maximum suppression. Trained networks stay far below;
+            an untrained one has some 200,000 at 416 px.
+    """
+
+    def __init__(self, n_fg_class, *, width, steps_px, anchors_px):
+        super().__init__()
+        if len(anchors_px) != len(steps_px) or not all(
+                np.ndim(a) == 2 and np.shape(a)[1] == 2 and np.min(a) > 0 for a in anchors_px):
+            raise InputError(f'anchors are {anchors_px}, but {len(steps_px)} list(s) of positive '
+                             '(height, width) were expected')
+        self.n_fg_class = n_fg_class
+        self.width = width
+        self.max_candidates = 10_000
+        self._steps_px = tuple(steps_px)
+        self._anchors_px = anchors_px
+        self._default_boxes = {}
+        self.use_preset('visualize')
+
+    def use_preset(self, preset):
+        """Set the two thresholds, as in ChainerCV.
+
+        Args:
+            preset ({'visualize', 'evaluate'}): Score threshold 0.5 or 0.005;
+                the overlap threshold is 0.45 in both (``detector.c:419-420``).
+
+        Raises:
+            ValueError: If ``preset`` is another word.
+        """
+        if preset not in ('visualize', 'evaluate'):
+            raise ValueError(f"preset is {preset!r}, must be 'visualize' or 'evaluate'")
+        self.nms_thresh = 0.45
+        self.score_thresh = 0.5 if preset == 'visualize' else 0.005
+
+    def default_boxes(self, insize):
+        """Give the default boxes for an input size; kept after the first call.
+
+        Args:
+            insize (int or tuple of int): Side, or ``(height, width)``, of the
+                network's input in pixels; multiples of 32.
+
+        Returns:
+            ~yolo_dist.functions.DefaultBoxes: On the device of this link.
+
+        Raises:
+            InputError: If ``insize`` is no positive multiple of 32.
+        """
+        insize = _height_width(insize)
+        key = (insize, self.device.name)
+        if key not in self._default_boxes:
+            boxes = create_default_boxes(insize, self._steps_px, self._anchors_px)
+            self._default_boxes[key] = DefaultBoxes(*(
+                self.device.send(field) if isinstance(field, np.ndarray) else field
+                for field in boxes))
+        return self._default_boxes[key]
+
+    def decode(self, locs, default_boxes):
+        """See :func:`~yolo_dist.functions.decode_bboxes`."""
+        return decode_bboxes(locs, default_boxes)
+
+    def split_outputs(self, y):
+        """Cut a network's output, last axis ``4 + 1 + n_fg_class``, into its parts.
+
+        Args:
+            y (~chainer.Variable): Float ``(B, N, 5 + n_fg_class)``.
+
+        Returns:
+            tuple of ~chainer.Variable: ``locs`` ``(B, N, 4)``, ``objs``
+            ``(B, N)`` and ``confs`` ``(B, N, n_fg_class)``.
+        """
+        # split_axis rather than slices: the gradient of a slice goes through
+        # numpy.add.at, which is many times slower.
+        locs, objs, confs = chainer.functions.split_axis(y, (4, 5), axis=2)
+        return locs, chainer.functions.squeeze(objs, axis=2), confs
+
+    def predict(self, imgs, *, insize):
+        """Detect objects in images of any size.
+
+        All images are letterboxed to ``insize`` and go through the network
+        as one batch. Boxes are clipped to the image, as in Darknet's VOC
+        output (``detector.c:191-209``).
+
+        Args:
+            imgs (sequence of ndarray): RGB images, uint8 ``(3, H, W)``, 0..255.
+            insize (int or tuple of int): See :meth:`default_boxes`.
+
+        Returns:
+            tuple of lists: For each image ``bbox`` float32 ``(R, 4)`` in its
+            own pixels, ``label`` int32 ``(R,)`` and ``score`` float32
+            ``(R,)``; sorted by class, then by falling score. NumPy arrays.
+
+        Raises:
+            InputError: If ``insize`` is no positive multiple of 32.
+        """
+        from yolo_dist.transforms import letterbox, unletterbox_bbox
+
+        insize = _height_width(insize)
+        if not len(imgs):
+            return [], [], []
+        inputs, params = zip(*(letterbox(img, insize) for img in imgs))
+        with chainer.using_config('train', False), chainer.no_backprop_mode():
+            locs, objs, confs = self(self.device.send(np.stack(inputs)))
+        bboxes = self.decode(locs.array, self.default_boxes(insize))
+        scores = self._scores(objs.array, confs.array)
+
+        detections = []
+        for i, (img, param) in enumerate(zip(imgs, params)):
+            bbox, label, score = self._select(
+                chainer.cuda.to_cpu(bboxes[i]), chainer.cuda.to_cpu(scores[i]))
+            bbox = unletterbox_bbox(bbox, param)
+            bbox = np.clip(bbox, 0, np.tile(img.shape[1:], 2)).astype(np.float32)
+            inside = (bbox[:, :2] < bbox[:, 2:]).all(axis=1)
+            detections.append((bbox[inside], label[inside], score[inside]))
+        return tuple(map(list, zip(*detections)))
+
+    def _scores(self, objs, confs):
+        if objs.dtype.char == 'e':
+            objs, confs = objs.astype('f'), confs.astype('f')
+        with chainer.no_backprop_mode():
+            probabilities = self.class_probabilities(confs).array
+            return chainer.functions.sigmoid(objs).array[..., None] * probabilities
+
+    def _select(self, bbox, score):
+        index = np.flatnonzero(score >= self.score_thresh)
+        if len(index) > self.max_candidates:
+            best = np.argpartition(-score.flat[index], self.max_candidates)
+            index = np.sort(index[best[:self.max_candidates]])
+        bbox, label, score = bbox[index // score.shape[1]], index % score.shape[1], score.flat[index]
+        keep = non_maximum_suppression(bbox, label, score, thresh=self.nms_thresh)
+        return bbox[keep], label[keep].astype(np.int32), score[keep].astype(np.float32)
+
+
+def _height_width(insize):
+    insize = (insize, insize) if np.isscalar(insize) else tuple(insize)
+    if len(insize) != 2 or any(s != int(s) or s <= 0 or s % 32 for s in insize):
+        raise InputError(f'input size {insize} does not fit; it must be a positive multiple '
+                         'of 32, for example 416 or 608')
+    return int(insize[0]), int(insize[1])

@@ -1,0 +1,154 @@
+from collections import deque
+from itertools import islice
+
+import chainer
+import chainer.functions as F
+
+from yolo_dist.functions.yolo_v3_loss import yolo_v3_loss
+from yolo_dist.links.conv_block import build_conv_block
+from yolo_dist.links.conv_block import build_output_conv
+from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.darknet53 import Darknet53Extractor
+from yolo_dist.links.prepare_images import prepare_images
+from yolo_dist.links.yolo_base import YOLOBase
+
+_STEPS_PX = (32, 16, 8)
+_HEAD_CHANNELS = (512, 256, 128)
+_N_HEAD_CONVS = 5  # convolutions between a scale's input and its output
+_ANCHORS = (  # (height, width) in input pixels, yolov3-voc.cfg l.611
+    ((90, 116), (198, 156), (326, 373)),
+    ((61, 30), (45, 62), (119, 59)),
+    ((13, 10), (30, 16), (23, 33)))
+
+
+def upsample(x):
+    """Double height and width of ``(B, C, H, W)`` by repeating each value."""
+    b, c, h, w = x.shape
+    x = F.broadcast_to(F.reshape(x, (b, c, h, 1, w, 1)), (b, c, h, 2, w, 2))
+    return F.reshape(x, (b, c, 2 * h, 2 * w))
+
+
+class YOLOv3Extractor(Darknet53Extractor):
+    """Darknet53 and the feature pyramid that YOLOv3 puts on it.
+
+    Args:
+        width (float): Factor on the number of channels.
+        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+    """
+
+    def __init__(self, *, width=1.0, bn_decay=0.99):
+        super().__init__(width=width, bn_decay=bn_decay)
+
+        def append(out_channels, ksize):
+            self.append(build_conv_block(h, out_channels, ksize, bn_decay=bn_decay))
+            return out_channels
+
+        h = scale_channels(1024, width)
+        for i, paper_channels in enumerate(_HEAD_CHANNELS):
+            channels = scale_channels(paper_channels, width)
+            if i > 0:
+                h = append(channels, 1) + scale_channels(2 * paper_channels, width)
+            for k in range(_N_HEAD_CONVS):
+                if k % 2 == 0:
+                    h = append(channels, 1)
+                else:
+                    h = append(scale_channels(2 * paper_channels, width), 3)
+
+    def forward(self, x):
+        """Compute the feature maps that YOLOv3 predicts from.
+
+        Args:
+            x (ndarray or ~chainer.Variable): Images ``(B, 3, H, W)``, float in 0..1.
+
+        Returns:
+            list of ~chainer.Variable: Three maps, of stride 32, 16 and 8.
+        """
+        features = deque(self.stages(x), maxlen=len(_HEAD_CHANNELS))
+        links = iter(self[self.n_backbone_links:])
+        h = features.pop()
+        ys = []
+        while True:
+            for link in islice(links, _N_HEAD_CONVS):
+                h = link(h)
+            ys.append(h)
+            if not features:
+                return ys
+            h = F.concat((upsample(next(links)(h)), features.pop()))
+
+
+class YOLOv3(YOLOBase):
+    """YOLOv3 object detector [1] on Darknet53.
+
+    61,626,049 parameters for 20 classes. Parameters are named and shaped as
+    in ``chainercv.links.YOLOv3``, and npz files of weights go both ways.
+
+    Args:
+        n_fg_class (int): Number of classes, background not counted.
+        width (float): Factor on all hidden channel counts; 1 is the paper's.
+        bn_decay (float): Decay of batch normalisation's running statistics;
+            Darknet's is 0.99.
+        anchors (sequence of sequences of (float, float)): For stride 32, 16
+            and 8 the anchors ``(height, width)`` in input pixels, small to
+            large. ``None`` takes the nine of ``yolov3-voc.cfg``.
+
+    References:
+        [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018.
+    """
+
+    def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
+        anchors = _ANCHORS if anchors is None else anchors
+        super().__init__(n_fg_class, width=width, steps_px=_STEPS_PX, anchors_px=anchors)
+        with self.init_scope():
+            self.extractor = YOLOv3Extractor(width=width, bn_decay=bn_decay)
+            self.subnet = chainer.ChainList()
+        for channels, scale_anchors in zip(_HEAD_CHANNELS, anchors):
+            n, n2 = (scale_channels(c, width) for c in (channels, 2 * channels))
+            self.subnet.append(chainer.Sequential(
+                build_conv_block(n, n2, 3, bn_decay=bn_decay),
+                build_output_conv(n2, len(scale_anchors) * (5 + n_fg_class))))
+
+    def forward(self, imgs):
+        """Compute the raw outputs for a batch.
+
+        Args:
+            imgs (ndarray or ~chainer.Variable): See
+                :func:`~yolo_dist.links.prepare_images.prepare_images`.
+
+        Returns:
+            tuple of ~chainer.Variable: ``locs`` ``(B, N, 4)`` of
+            ``(t_y, t_x, t_h, t_w)``, ``objs`` ``(B, N)`` and ``confs``
+            ``(B, N, n_fg_class)``; logits, stride 32 first.
+
+        Raises:
+            InputError: If the images are not as expected.
+        """
+        ys = []
+        for subnet, h in zip(self.subnet, self.extractor(prepare_images(imgs))):
+            h = F.transpose(subnet(h), (0, 2, 3, 1))
+            ys.append(F.reshape(h, (h.shape[0], -1, 5 + self.n_fg_class)))
+        return self.split_outputs(F.concat(ys))
+
+    def class_probabilities(self, confs):
+        """Independent sigmoid of each class, ``(..., n_fg_class)``."""
+        return F.sigmoid(confs)
+
+    def compute_loss(self, outputs, bboxes, labels, insize, *, loss_norm, ignore_thresh=None,
+                     n_images_seen=0, prior_images=0):
+        """Compute the training loss of a batch, :func:`~yolo_dist.functions.yolo_v3_loss`.
+
+        Args:
+            outputs (tuple of ~chainer.Variable): What :meth:`forward` returned.
+            bboxes (ndarray): Float32 ``(B, T, 4)``.
+            labels (ndarray): Int32 ``(B, T)``, -1 is padding.
+            insize (int or tuple of int): Size of the images.
+            loss_norm ({'image', 'positive', 'cell'}): What the sums are divided by.
+            ignore_thresh (float): ``None`` is Darknet's 0.5 for VOC.
+            n_images_seen (int): Not used; YOLOv3 has no prior phase.
+            prior_images (int): Not used.
+
+        Returns:
+            ~yolo_dist.functions.LossTerms: Four scalars.
+        """
+        return yolo_v3_loss(
+            *outputs, bboxes, labels, self.default_boxes(insize),
+            ignore_thresh=0.5 if ignore_thresh is None else ignore_thresh, loss_norm=loss_norm)
