@@ -1,0 +1,171 @@
+"""What lets Chainer 7.8.1 and ChainerCV 0.13.1 run on current Python, NumPy and CuPy.
+
+The few lines of theirs that no longer work are replaced while their modules are imported, in
+memory: see ``REPAIRS``. Nothing is added to ``numpy`` or to ``sys.modules``, no installed file is
+changed, and a module that lacks the old line (a repaired Chainer) is taken as it is.
+"""
+import importlib.abc
+import importlib.machinery
+import sys
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Repair(NamedTuple):
+    """One replacement in the source text of one module, every time ``old`` occurs."""
+
+    module: str
+    old: str
+    new: str
+
+
+# Modules of ChainerCV that make arrays of the former alias of `bool`.
+_BOOL_MODULES = (
+    'chainercv.datasets.coco.coco_instances_base_dataset',
+    'chainercv.datasets.cub.cub_keypoint_dataset',
+    'chainercv.datasets.voc.voc_bbox_dataset',
+    'chainercv.datasets.voc.voc_utils',
+    'chainercv.links.model.fpn.mask_head',
+    'chainercv.links.model.fpn.mask_utils',
+    'chainercv.utils.mask.scale_mask',
+    'chainercv.visualizations.vis_point',
+)
+
+REPAIRS = (
+    # numpy.distutils left with Python 3.12, pkg_resources with setuptools 82.
+    Repair('chainer._environment_check',
+           'import numpy.distutils.system_info\nimport pkg_resources\n', '\n\n'),
+    # The two checks that used them: vecLib on old macOS, and a CuPy that is not version 7.
+    Repair('chainer._environment_check',
+           '    _check_osx_numpy_backend()\n    _check_optional_dependencies()\n', ''),
+    # CuPy 12 and 13 warn of the former name; the module behind it is the same.
+    Repair('chainer.backends.cuda',
+           'import cupy.cudnn\n        cudnn = cupy.cudnn', 'import cupyx.cudnn\n'
+           '        cudnn = cupyx.cudnn'),
+    # numpy.sctypes left with NumPy 2.
+    Repair('chainer.functions.array.as_strided',
+           "np.sctypes['int']", '(np.int8, np.int16, np.int32, np.int64)'),
+    Repair('chainer.functions.array.as_strided',
+           "np.sctypes['float']", '(np.float16, np.float32, np.float64)'),
+    # numpy.float, an alias of the builtin, left with NumPy 1.24.
+    Repair('chainer.functions.array.resize_images', 'dtype=numpy.float)', 'dtype=numpy.float64)'),
+    # CuPy 14 and NumPy 2 read copy=False as "never copy": bcast_data of mixed16 would fail.
+    Repair('chainermn.communicators._memory_utility',
+           'xp.array(v, copy=False, dtype=transfer_dtype)', 'v.astype(transfer_dtype, copy=False)'),
+    # pkg_resources again, asked only for the version.
+    Repair('chainercv', 'import pkg_resources\n', 'from importlib import metadata\n'),
+    Repair('chainercv', "pkg_resources.get_distribution('chainercv').version",
+           "metadata.version('chainercv')"),
+    # distutils left with Python 3.12 (and warns before).
+    Repair('chainercv.utils.download',
+           'from distutils.util import strtobool', 'from yolo_dist.compat import strtobool'),
+    # The one C extension of ChainerCV does not compile on Python >= 3.11.
+    Repair('chainercv.utils.bbox.non_maximum_suppression',
+           'from chainercv.utils.bbox._nms_gpu_post import _nms_gpu_post',
+           'from yolo_dist.compat import nms_gpu_post as _nms_gpu_post'),
+    # numpy.bool was missing from NumPy 1.24 to 1.26 (CuPy 12 needs NumPy 1).
+    *(Repair(module, 'np.bool)', 'np.bool_)') for module in _BOOL_MODULES),
+)
+
+_PACKAGES = ('chainer', 'chainercv', 'chainermn', 'chainerx', 'onnx_chainer')
+
+
+def install():
+    """Make Chainer, ChainerMN and ChainerCV importable. Call it before they are imported.
+
+    A Chainer whose import failed earlier leaves half of its modules behind; they are dropped, so
+    that the next import starts afresh. One that was imported well stays as it is, and a
+    ``RuntimeWarning`` says that its modules are not repaired.
+    """
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    for package in _PACKAGES:
+        if package not in sys.modules:
+            for name in [name for name in sys.modules if name.startswith(package + '.')]:
+                del sys.modules[name]
+    if any(repair.module in sys.modules for repair in REPAIRS):
+        warnings.warn('chainer was imported before yolo_dist, which could not adapt it to this '
+                      'Python and NumPy; import yolo_dist first', RuntimeWarning, stacklevel=3)
+    sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules of ``_PACKAGES`` where they are, to be loaded by ``_Loader``."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition('.')[0] not in _PACKAGES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+            spec.loader = _Loader(fullname, spec.loader.path)
+        return spec
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Compiles repaired source; other modules come from their bytecode cache as usual."""
+
+    def get_code(self, fullname):
+        repairs = [repair for repair in REPAIRS if repair.module == fullname]
+        if not repairs:
+            return super().get_code(fullname)
+        source = self.get_source(fullname)
+        for repair in repairs:
+            source = source.replace(repair.old, repair.new)
+        return self.source_to_code(source, self.path)
+
+    def source_to_code(self, data, path, **options):
+        with warnings.catch_warnings():
+            # Escapes such as '\_' in docstrings, and `is` with a string: noise to our users.
+            warnings.simplefilter('ignore', SyntaxWarning)
+            warnings.simplefilter('ignore', DeprecationWarning)
+            return super().source_to_code(data, path, **options)
+
+
+def strtobool(text):
+    """Read a switch of the environment as ``distutils.util.strtobool`` did.
+
+    Args:
+        text (str): ``y, yes, t, true, on, 1`` or ``n, no, f, false, off, 0``, in any case.
+
+    Returns:
+        int: 1 or 0.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    text = text.lower()
+    if text in ('y', 'yes', 't', 'true', 'on', '1'):
+        return 1
+    if text in ('n', 'no', 'f', 'false', 'off', '0'):
+        return 0
+    raise ValueError(f'found {text!r}, expected a switch such as "on" or "off"')
+
+
+def nms_gpu_post(mask, n_bbox, threads_per_block, col_blocks):
+    """Choose boxes from the overlaps that ChainerCV's GPU kernel found.
+
+    Args:
+        mask (numpy.ndarray): ``(n_bbox * col_blocks,)`` uint64. Bit ``k`` of word ``c`` of row
+            ``i`` says that box ``i`` overlaps box ``threads_per_block * c + k``, which comes
+            after it.
+        n_bbox (int): Boxes, best first.
+        threads_per_block (int): Boxes in one word, 64.
+        col_blocks (int): Words in one row.
+
+    Returns:
+        tuple of (numpy.ndarray, int): Indices of the boxes to keep in the front of an int32
+        ``(n_bbox,)``, and their number.
+    """
+    rows = mask.reshape(n_bbox, col_blocks)
+    suppressed = np.zeros(col_blocks, dtype=np.uint64)
+    selection = np.zeros(n_bbox, dtype=np.int32)
+    n_selected = 0
+    for i in range(n_bbox):
+        word, bit = divmod(i, threads_per_block)
+        if not int(suppressed[word]) >> bit & 1:
+            selection[n_selected] = i
+            n_selected += 1
+            suppressed |= rows[i]
+    return selection, n_selected
