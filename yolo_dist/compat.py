@@ -40,6 +40,11 @@ REPAIRS = (
     # The two checks that used them: vecLib on old macOS, and a CuPy that is not version 7.
     Repair('chainer._environment_check',
            '    _check_osx_numpy_backend()\n    _check_optional_dependencies()\n', ''),
+    # pkg_resources again, in helpers for Chainer's own tests: imported where it is used.
+    *(repair for module in ('chainer.testing.doctest_helper', 'chainer.testing.helper')
+      for repair in (Repair(module, 'import pkg_resources\n', '\n'),
+                     Repair(module, '    ws = pkg_resources.WorkingSet()',
+                            '    import pkg_resources; ws = pkg_resources.WorkingSet()'))),
     # CuPy 12 and 13 warn of the former name; the module behind it is the same.
     Repair('chainer.backends.cuda',
            'import cupy.cudnn\n        cudnn = cupy.cudnn', 'import cupyx.cudnn\n'
@@ -67,6 +72,16 @@ REPAIRS = (
            'from yolo_dist.compat import nms_gpu_post as _nms_gpu_post'),
     # numpy.bool was missing from NumPy 1.24 to 1.26 (CuPy 12 needs NumPy 1).
     *(Repair(module, 'np.bool)', 'np.bool_)') for module in _BOOL_MODULES),
+)
+
+# Classes of ChainerCV that override `to_cpu` and `to_gpu`, of which Chainer 7 warns.
+_OVERRIDING_MODULES = (
+    'chainercv.links.model.pixelwise_softmax_classifier',
+    'chainercv.links.model.ssd.multibox_coder',
+    'chainercv.links.model.ssd.ssd',
+    'chainercv.links.model.yolo.yolo_v2',
+    'chainercv.links.model.yolo.yolo_v3',
+    'chainercv.utils.testing.constant_stub_link',
 )
 
 _PACKAGES = ('chainer', 'chainercv', 'chainermn', 'chainerx', 'onnx_chainer')
@@ -105,6 +120,13 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 class _Loader(importlib.machinery.SourceFileLoader):
     """Compiles repaired source; other modules come from their bytecode cache as usual."""
+
+    def exec_module(self, module):
+        if module.__name__ not in _OVERRIDING_MODULES:
+            return super().exec_module(module)
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Overriding method', DeprecationWarning)
+            super().exec_module(module)
 
     def get_code(self, fullname):
         repairs = [repair for repair in REPAIRS if repair.module == fullname]
