@@ -1,0 +1,35 @@
+"""Writes the small data sets: ``python -m yolo_dist.make_data {mini-imagenet,mini-voc} DIR``."""
+import argparse
+
+from yolo_dist.command_line import Parser
+from yolo_dist.command_line import run_serial
+from yolo_dist.datasets import make_mini_imagenet
+from yolo_dist.datasets import make_mini_voc
+
+_MAKERS = {'mini-imagenet': make_mini_imagenet, 'mini-voc': make_mini_voc}
+
+
+def main(arguments=None):
+    """Makes one data set.
+
+    Args:
+        arguments (list of str): Command line; ``None`` means that of the process.
+    """
+    parser = Parser(prog='python -m yolo_dist.make_data', description=(
+        'Writes a small data set in the layout of the real one: handwritten digits on '
+        'photographs, both from installed packages.'),
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('set', choices=sorted(_MAKERS), help='which set')
+    parser.add_argument('dir', metavar='DIR', help='where; absent or empty')
+    parser.add_argument('--seed', type=int, default=0, metavar='N',
+                        help='another number draws another set')
+    args = parser.parse_args(arguments)
+
+    if _MAKERS[args.set](args.dir, seed=args.seed):
+        print(f'{args.dir}: wrote {args.set}, seed {args.seed}')
+    else:
+        print(f'{args.dir}: already holds {args.set}, seed {args.seed}; nothing to do')
+
+
+if __name__ == '__main__':
+    run_serial(main)
