@@ -49,6 +49,10 @@ REPAIRS = (
     Repair('chainer.backends.cuda',
            'import cupy.cudnn\n        cudnn = cupy.cudnn', 'import cupyx.cudnn\n'
            '        cudnn = cupyx.cudnn'),
+    # Without cuDNN it warns on import and advises what no longer helps; `doctor` says what does.
+    Repair('chainer.backends.cuda',
+           '    if (not cudnn_enabled and\n            not _cudnn_disabled_by_user and',
+           '    if (False and not cudnn_enabled and\n            not _cudnn_disabled_by_user and'),
     # numpy.sctypes left with NumPy 2.
     Repair('chainer.functions.array.as_strided',
            "np.sctypes['int']", '(np.int8, np.int16, np.int32, np.int64)'),
