@@ -1,0 +1,109 @@
+"""One annotation file of a Pascal VOC tree."""
+import math
+from typing import NamedTuple
+from xml.etree.ElementTree import ParseError
+
+import defusedxml
+import defusedxml.ElementTree
+import numpy as np
+
+from yolo_dist.errors import InputError
+
+_CORNERS = ('ymin', 'xmin', 'ymax', 'xmax')
+
+
+class VOCAnnotation(NamedTuple):
+    """What one annotation file says.
+
+    Attributes:
+        bbox (ndarray): float32 ``(R, 4)``, ``(y_min, x_min, y_max, x_max)`` in pixels; not yet
+            compared with the image.
+        label (ndarray): int32 ``(R,)``.
+        difficult (ndarray): bool ``(R,)``.
+        size_hw (tuple of int): Height and width that the file states; ``None`` if it does not.
+    """
+
+    bbox: np.ndarray
+    label: np.ndarray
+    difficult: np.ndarray
+    size_hw: tuple | None
+
+
+def parse_voc_annotation(path, class_names):
+    """Reads an annotation file.
+
+    VOC counts pixels from 1, so 1 is subtracted from all four coordinates, as ChainerCV and
+    Darknet's ``voc_label.py`` do. Coordinates with a fraction are taken as they are; a missing or
+    empty ``<difficult>`` means 0; blanks around a class name do not count. Anything else out of
+    order is an error: nothing is dropped in silence.
+
+    Args:
+        path (str or ~pathlib.Path): The XML file.
+        class_names (sequence of str): Classes in label order.
+
+    Returns:
+        VOCAnnotation: Its objects, perhaps none.
+
+    Raises:
+        InputError: If the file is missing or no well-formed XML, declares entities, or an object
+            lacks a part, is of an unknown class, or has a box without area.
+    """
+    root = _parse_xml(path)
+    objects = [_parse_object(element, f'{path}, object {number}', class_names)
+               for number, element in enumerate(root.findall('object'), start=1)]
+    return VOCAnnotation(
+        np.array([bb for bb, _, _ in objects], np.float32).reshape(-1, 4),
+        np.array([label for _, label, _ in objects], np.int32),
+        np.array([difficult for _, _, difficult in objects], bool),
+        _stated_size(root))
+
+
+def _parse_xml(path):
+    try:
+        return defusedxml.ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise InputError(f'{path}: the annotation cannot be read ({error.strerror}); '
+                         'every image of the split needs one') from error
+    except defusedxml.DefusedXmlException as error:
+        raise InputError(f'{path}: the annotation declares XML entities, which are not read; '
+                         'remove its DOCTYPE') from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise InputError(f'{path}: not well-formed XML ({error}); mend or replace the '
+                         'file') from error
+
+
+def _parse_object(element, where, class_names):
+    name = (element.findtext('name') or '').strip()
+    if name not in class_names:
+        raise InputError(f'{where}: found class {name!r}, expected one of '
+                         f'{", ".join(class_names)}; set data.class_names to the classes of '
+                         'this set')
+    difficult = (element.findtext('difficult') or '').strip() or '0'
+    if difficult not in ('0', '1'):
+        raise InputError(f'{where}: <difficult> is {difficult!r}, expected 0 or 1')
+
+    corners = {tag: (element.findtext(f'bndbox/{tag}') or '').strip() for tag in _CORNERS}
+    try:
+        bb = [float(corners[tag]) - 1 for tag in _CORNERS]
+    except ValueError:
+        bb = [math.nan]
+    if not all(map(math.isfinite, bb)):
+        raise InputError(f'{where}: the box is {_in_words(corners)}, expected four numbers')
+    y_min, x_min, y_max, x_max = bb
+    if y_max <= y_min or x_max <= x_min:
+        raise InputError(f'{where}: the box {_in_words(corners)} has no area; xmax must be '
+                         'larger than xmin, and ymax than ymin')
+    return bb, class_names.index(name), difficult == '1'
+
+
+def _stated_size(root):
+    try:
+        size_hw = tuple(int(float(root.findtext(f'size/{tag}'))) for tag in ('height', 'width'))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    # Some tools write zeros when they do not know.
+    return size_hw if min(size_hw) > 0 else None
+
+
+def _in_words(corners):
+    return ', '.join(f'{tag} {value!r}' for tag, value in corners.items())

@@ -1,0 +1,154 @@
+"""Pascal VOC, and any set laid out as it."""
+from pathlib import Path
+
+import numpy as np
+
+from yolo_dist.datasets.problems import raise_problems
+from yolo_dist.datasets.read_image import read_image
+from yolo_dist.datasets.voc_annotation import parse_voc_annotation
+from yolo_dist.errors import InputError
+
+VOC_CLASS_NAMES = (
+    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
+    'train', 'tvmonitor')
+
+_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG', '.bmp')
+
+# How far a box may stick out and still be cut off at the edge: rounding, and tools that count
+# from another corner. More than that is a box of another image.
+_MAX_OVERHANG_PX = 2
+_MAX_OVERHANG_SHARE = 0.02
+
+
+class VOCDetectionDataset:
+    """Images with boxes, in the layout of Pascal VOC.
+
+    An example is ``(img, bbox, label, difficult)``:
+
+    ============= ============ ========= =====================================================
+    name          shape        dtype     meaning
+    ============= ============ ========= =====================================================
+    ``img``       ``(3, H, W)`` uint8    RGB in [0, 255], of the file's own size
+    ``bbox``      ``(R, 4)``    float32  ``(y_min, x_min, y_max, x_max)`` in pixels
+    ``label``     ``(R,)``      int32    index into ``class_names``
+    ``difficult`` ``(R,)``      bool     whether VOC leaves the object out of the count
+    ============= ============ ========= =====================================================
+
+    Annotations are parsed when an example is asked for. A box that sticks out of its image by at
+    most 2 px or 2 % of the side is cut off at the edge; one that sticks out more is an error.
+
+    Boxes belong to the picture as a viewer shows it, turned as its EXIF data say; unless the
+    annotation states the size of the picture as it is stored, with height and width exchanged:
+    then it was made without regard to EXIF, and the picture is left as stored.
+
+    Args:
+        root (str or ~pathlib.Path): Folder that the splits start from.
+        splits (sequence of str): What the set is the union of, such as ``('VOC2007/trainval',
+            'VOC2012/trainval')``: folder with ``Annotations``, ``JPEGImages`` and ``ImageSets``,
+            then the name of a file in ``ImageSets/Main``.
+        class_names (sequence of str): Classes in label order; ``None`` means the 20 of VOC.
+
+    Attributes:
+        class_names (tuple of str): Classes in label order.
+
+    Raises:
+        InputError: If a split is missing or empty.
+    """
+
+    def __init__(self, root, splits, class_names=None):
+        self.class_names = tuple(VOC_CLASS_NAMES if class_names is None else class_names)
+        self._examples = []
+        for split in [splits] if isinstance(splits, str) else splits:
+            folder = Path(root) / Path(split).parent
+            self._examples += [(str(folder), id_) for id_ in _read_split(folder, split)]
+        if not self._examples:
+            raise InputError(f'{root}: no split was named; expected at least one, such as '
+                             'VOC2007/trainval')
+
+    def __len__(self):
+        return len(self._examples)
+
+    def __getitem__(self, i):
+        path = self.image_path(i)
+        annotation = parse_voc_annotation(self.annotation_path(i), self.class_names)
+        img = read_image(path)
+        size_hw = img.shape[1:]
+        if annotation.size_hw not in (None, size_hw) and annotation.size_hw == size_hw[::-1]:
+            stored = read_image(path, apply_orientation=False)
+            if stored.shape[1:] == annotation.size_hw:
+                img, size_hw = stored, annotation.size_hw
+        bbox = _cut_at_edges(annotation, size_hw, self.annotation_path(i))
+        return img, bbox, annotation.label, annotation.difficult
+
+    def image_path(self, i):
+        """Image file of example ``i``: ``JPEGImages/<id>`` with the first ending that exists.
+
+        Returns:
+            str: Its path; with ``.jpg`` if there is no such file.
+        """
+        folder, id_ = self._examples[i]
+        paths = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in _IMAGE_SUFFIXES]
+        return next((path for path in paths if Path(path).is_file()), paths[0])
+
+    def annotation_path(self, i):
+        """Annotation file of example ``i``.
+
+        Returns:
+            str: Its path.
+        """
+        folder, id_ = self._examples[i]
+        return f'{folder}/Annotations/{id_}.xml'
+
+    def check(self):
+        """Parses every annotation and looks for every image file, without reading it.
+
+        A box is compared with the size that its annotation states; with the size of the image
+        itself only when the example is read.
+
+        Raises:
+            InputError: If anything is wrong; lists up to five problems.
+        """
+        raise_problems(message for i in range(len(self)) for message in self._problems(i))
+
+    def _problems(self, i):
+        if not Path(self.image_path(i)).is_file():
+            yield f'{self.image_path(i)}: no such image file'
+        try:
+            annotation = parse_voc_annotation(self.annotation_path(i), self.class_names)
+            if annotation.size_hw is not None:
+                _cut_at_edges(annotation, annotation.size_hw, self.annotation_path(i))
+        except InputError as error:
+            yield str(error)
+
+
+def _read_split(folder, split):
+    lists = folder / 'ImageSets' / 'Main'
+    path = lists / f'{Path(split).name}.txt'
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        there = ', '.join(sorted(p.stem for p in lists.glob('*.txt'))[:5]) or 'none'
+        raise InputError(f'{path}: the split {split} cannot be read ({error}); splits found '
+                         f'there: {there}') from error
+    ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise InputError(f'{path}: the split {split} is empty; expected one image name, without '
+                         'ending, on each line')
+    return ids
+
+
+def _cut_at_edges(annotation, size_hw, path):
+    limit = np.array([*size_hw, *size_hw], np.float32)
+    cut = np.clip(annotation.bbox, 0, limit)
+    allowed = np.maximum(_MAX_OVERHANG_PX, _MAX_OVERHANG_SHARE * limit)
+    empty = (cut[:, 2:] <= cut[:, :2]).any(axis=1)
+    outside = (np.abs(cut - annotation.bbox) > allowed).any(axis=1) | empty
+    if outside.any():
+        number = int(outside.argmax())
+        y_min, x_min, y_max, x_max = (annotation.bbox[number] + 1).tolist()
+        raise InputError(
+            f'{path}, object {number + 1}: the box xmin {x_min:g}, ymin {y_min:g}, xmax '
+            f'{x_max:g}, ymax {y_max:g} lies outside the image, which is {size_hw[1]} px wide '
+            f'and {size_hw[0]} px high; mend the box, or the size if the image was resized')
+    return cut
