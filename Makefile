@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-INSTALLERS := pip==26.3 setuptools==80.9.0 wheel==0.48.0
+INSTALLERS := pip==26.3 setuptools==80.9.0 wheel==0.48.0 numpy==2.2.6
 PROCESSES := 2
 
 # Two processes share the cores: without this each would start a thread per core.
