@@ -103,8 +103,8 @@ class VOCDetectionDataset:
     def check(self):
         """Parses every annotation and looks for every image file, without reading it.
 
-        A box is compared with the size that its annotation states; with the size of the image
-        itself only when the example is read.
+        A box is compared with the size that its annotation states. The image is decoded only if
+        no size is stated, or the box does not fit into it.
 
         Raises:
             InputError: If anything is wrong; lists up to five problems.
@@ -114,10 +114,11 @@ class VOCDetectionDataset:
     def _problems(self, i):
         if not Path(self.image_path(i)).is_file():
             yield f'{self.image_path(i)}: no such image file'
+            return
         try:
             annotation = parse_voc_annotation(self.annotation_path(i), self.class_names)
-            if annotation.size_hw is not None:
-                _cut_at_edges(annotation, annotation.size_hw, self.annotation_path(i))
+            if annotation.size_hw is None or _overhang(annotation.bbox, annotation.size_hw).any():
+                self[i]
         except InputError as error:
             yield str(error)
 
@@ -139,11 +140,7 @@ def _read_split(folder, split):
 
 
 def _cut_at_edges(annotation, size_hw, path):
-    limit = np.array([*size_hw, *size_hw], np.float32)
-    cut = np.clip(annotation.bbox, 0, limit)
-    allowed = np.maximum(_MAX_OVERHANG_PX, _MAX_OVERHANG_SHARE * limit)
-    empty = (cut[:, 2:] <= cut[:, :2]).any(axis=1)
-    outside = (np.abs(cut - annotation.bbox) > allowed).any(axis=1) | empty
+    outside = _overhang(annotation.bbox, size_hw)
     if outside.any():
         number = int(outside.argmax())
         y_min, x_min, y_max, x_max = (annotation.bbox[number] + 1).tolist()
@@ -151,4 +148,16 @@ def _cut_at_edges(annotation, size_hw, path):
             f'{path}, object {number + 1}: the box xmin {x_min:g}, ymin {y_min:g}, xmax '
             f'{x_max:g}, ymax {y_max:g} lies outside the image, which is {size_hw[1]} px wide '
             f'and {size_hw[0]} px high; mend the box, or the size if the image was resized')
-    return cut
+    return np.clip(annotation.bbox, 0, _limit(size_hw))
+
+
+def _overhang(bbox, size_hw):
+    """Which boxes stick out so far that they cannot be cut off at the edge, bool ``(R,)``."""
+    limit = _limit(size_hw)
+    cut = np.clip(bbox, 0, limit)
+    too_far = np.abs(cut - bbox) > np.maximum(_MAX_OVERHANG_PX, _MAX_OVERHANG_SHARE * limit)
+    return too_far.any(axis=1) | (cut[:, 2:] <= cut[:, :2]).any(axis=1)
+
+
+def _limit(size_hw):
+    return np.array([*size_hw, *size_hw], np.float32)

@@ -1,0 +1,99 @@
+"""Augmentation of a classification example."""
+import math
+
+import cv2
+import numpy as np
+
+from yolo_dist.errors import InputError
+from yolo_dist.transforms.colour_distortion import ColourDistortion
+from yolo_dist.transforms.colour_distortion import random_scale
+from yolo_dist.transforms.layout import height_width
+from yolo_dist.transforms.layout import to_interleaved
+
+
+class ClassificationTrainTransform:
+    """Darknet's random crop, scale, aspect, rotation, flip and colour (``data.c:105-136``).
+
+    The image is scaled so that its short side has ``r`` pixels, ``r`` a whole number from
+    ``min_crop_px`` to ``max_crop_px``; if ``r`` is below the network's size the rest is black.
+    All geometry is one bilinear warp (``image.c:657-674, 873-905``).
+
+    Args:
+        min_crop_px (int): Smallest ``r``; 128 in Darknet for 256 px.
+        max_crop_px (int): Largest ``r``; 448 in Darknet for 256 px.
+        aspect_ratio (float): The aspect is multiplied by a number between this and 1, or the
+            inverse of such a number; 0.75 in Darknet.
+        angle_degrees (float): The rotation is uniform in plus or minus this; 7 in Darknet.
+        hue (float): See :class:`ColourDistortion`; 0.1 in Darknet.
+        saturation (float): See :class:`ColourDistortion`; 0.75 in Darknet.
+        exposure (float): See :class:`ColourDistortion`; 0.75 in Darknet.
+        flip (bool): Whether half of the images are mirrored left to right.
+
+    Raises:
+        InputError: If an argument is out of its range.
+    """
+
+    def __init__(self, *, min_crop_px, max_crop_px, aspect_ratio, angle_degrees, hue, saturation,
+                 exposure, flip):
+        if not 1 <= min_crop_px <= max_crop_px:
+            raise InputError(
+                f'data.augmentation.min_crop_px, max_crop_px: found {min_crop_px} and '
+                f'{max_crop_px}, expected 1 <= min_crop_px <= max_crop_px')
+        if not aspect_ratio > 0:
+            raise InputError(f'data.augmentation.aspect_ratio: found {aspect_ratio}, expected a '
+                             'positive number; 1 changes nothing')
+        self._min_crop_px = min_crop_px
+        self._max_crop_px = max_crop_px
+        self._aspect_ratio = aspect_ratio
+        self._angle_degrees = angle_degrees
+        self._flip = flip
+        self._distort_colours = ColourDistortion(
+            hue=hue, saturation=saturation, exposure=exposure)
+
+    def __call__(self, img, label, *, insize, rng):
+        """Augments one example.
+
+        Args:
+            img (ndarray): uint8 ``(3, H, W)`` in [0, 255], RGB.
+            label (numpy.int32): Returned as it is.
+            insize (int or tuple of int): Side of the result, or its height and width, in pixels.
+            rng (numpy.random.Generator): Source of all randomness.
+
+        Returns:
+            tuple: ``img``, uint8 ``(3, *insize)``; ``label``.
+        """
+        out_hw = height_width(insize)
+        warp = self.draw_warp(img.shape[1:], out_hw, rng)
+        warped = cv2.warpAffine(to_interleaved(img), warp, out_hw[::-1],
+                                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        return self._distort_colours(warped, rng), label
+
+    def draw_warp(self, size_hw, out_hw, rng):
+        """Draws the geometry of one example.
+
+        Args:
+            size_hw (tuple of int): Height and width of the image.
+            out_hw (tuple of int): Height and width of the result.
+            rng (numpy.random.Generator): Source of all randomness.
+
+        Returns:
+            ndarray: float64 ``(2, 3)``; takes pixel indices ``(x, y, 1)`` of the result to
+            ``(x, y)`` of the image.
+        """
+        (height, width), (out_h, out_w) = size_hw, out_hw
+        aspect = random_scale(self._aspect_ratio, rng)
+        short_px = rng.integers(self._min_crop_px, self._max_crop_px + 1)
+        scale = short_px / min(height, width * aspect)
+        angle = math.radians(rng.uniform(-1, 1) * self._angle_degrees)
+        # Uniform between the outermost places, whichever of image and result is larger.
+        shift_x = rng.uniform(-0.5, 0.5) * (width * scale / aspect - out_w)
+        shift_y = rng.uniform(-0.5, 0.5) * (height * scale - out_h)
+        mirror = -1 if self._flip and rng.random() < 0.5 else 1
+
+        # From the centre of the result to the centre of the image; pixel i has its centre at
+        # i + 1/2.
+        cos, sin = math.cos(angle), math.sin(angle)
+        linear = np.array([[cos * aspect * mirror, -sin], [sin * aspect * mirror, cos]]) / scale
+        from_centre = np.array([mirror * shift_x + 0.5 - out_w / 2, shift_y + 0.5 - out_h / 2])
+        offset = linear @ from_centre + (width / 2 - 0.5, height / 2 - 0.5)
+        return np.column_stack([linear, offset])
