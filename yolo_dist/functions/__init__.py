@@ -6,6 +6,7 @@ from yolo_dist.functions.default_boxes import create_default_boxes
 from yolo_dist.functions.default_boxes import DefaultBoxes
 from yolo_dist.functions.loss_terms import loss_divisor
 from yolo_dist.functions.loss_terms import LossTerms
+from yolo_dist.functions.soft_cross_entropy import soft_cross_entropy
 from yolo_dist.functions.truth_assignment import assign_truths
 from yolo_dist.functions.truth_assignment import TruthAssignment
 from yolo_dist.functions.yolo_v2_loss import yolo_v2_loss
@@ -13,5 +14,6 @@ from yolo_dist.functions.yolo_v3_loss import yolo_v3_loss
 
 __all__ = [
     'DefaultBoxes', 'LossTerms', 'TruthAssignment', 'assign_truths', 'create_default_boxes',
-    'decode_bboxes', 'loss_divisor', 'overlaps_any', 'paired_iou', 'yolo_v2_loss', 'yolo_v3_loss',
+    'decode_bboxes', 'loss_divisor', 'overlaps_any', 'paired_iou', 'soft_cross_entropy',
+    'yolo_v2_loss', 'yolo_v3_loss',
 ]

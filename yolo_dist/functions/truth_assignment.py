@@ -92,5 +92,5 @@ def assign_truths(bboxes, labels, default_boxes, *, dtype):
     height, width = default_boxes.insize
     return TruthAssignment(
         valid, xp.where(valid, labels, -1), slot, same_slot, last, positive[:, :n_box], bboxes,
-        position - cell, xp.log(size / anchors[best]),
+        position - cell.astype(dtype), xp.log(size / anchors[best]),
         xp.where(last, 2 - area / (height * width), 0).astype(dtype))

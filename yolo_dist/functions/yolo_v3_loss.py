@@ -6,6 +6,7 @@ from yolo_dist.functions.decode_bboxes import decode_bboxes
 from yolo_dist.functions.loss_terms import check_outputs
 from yolo_dist.functions.loss_terms import loss_divisor
 from yolo_dist.functions.loss_terms import LossTerms
+from yolo_dist.functions.soft_cross_entropy import soft_cross_entropy
 from yolo_dist.functions.truth_assignment import assign_truths
 
 
@@ -57,22 +58,18 @@ def yolo_v3_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
 
     loc = locs[index]
     weight = xp.repeat(truth.box_weight[..., None], 2, axis=2)
-    xy = F.sum(_cross_entropy(loc[..., :2], truth.centre) * weight)
+    xy = F.sum(soft_cross_entropy(loc[..., :2], truth.centre) * weight)
     wh = 0.5 * F.sum((loc[..., 2:] - truth.log_size) ** 2 * weight)
 
     ignored = overlaps_any(
         decode_bboxes(locs.array, default_boxes), truth.bboxes, ignore_thresh)
     trained = (truth.positive | ~ignored).astype(objs.dtype)
-    obj = F.sum(_cross_entropy(objs, truth.positive.astype(objs.dtype)) * trained)
+    obj = F.sum(soft_cross_entropy(objs, truth.positive.astype(objs.dtype)) * trained)
 
     one_hot = (truth.labels[..., None] == xp.arange(confs.shape[2])).astype(confs.dtype)
     n_truth = xp.matmul(truth.same_slot.astype(confs.dtype), one_hot)
-    conf = F.sum(_cross_entropy(confs[index], xp.minimum(n_truth, 1))
+    conf = F.sum(soft_cross_entropy(confs[index], xp.minimum(n_truth, 1))
                  * truth.last.astype(confs.dtype)[..., None])
 
     divisor = loss_divisor(loss_norm, objs, truth.valid)
     return LossTerms(*(term / divisor for term in (xy, wh, obj, conf)))
-
-
-def _cross_entropy(logit, target):
-    return F.softplus(logit) - logit * target

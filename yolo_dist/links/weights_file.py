@@ -1,5 +1,6 @@
 """Reading npz files of weights, and saying what does not fit."""
 import zipfile
+import zlib
 
 import chainer
 import numpy as np
@@ -23,11 +24,14 @@ def read_weights(path):
         InputError: If the file is missing, unreadable or no npz file.
     """
     try:
-        with np.load(path, allow_pickle=False) as npz:
+        npz = np.load(path, allow_pickle=False)
+        if isinstance(npz, np.ndarray):
+            raise ValueError('it holds a single array (*.npy)')
+        with npz:
             return {name: npz[name] for name in npz.files}
     except FileNotFoundError:
         raise InputError(f'{path}: there is no such file; expected weights (*.npz)') from None
-    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f'{path}: cannot be read as a file of weights (*.npz): {error}') from None
 
 

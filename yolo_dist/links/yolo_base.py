@@ -6,6 +6,7 @@ from yolo_dist.functions.decode_bboxes import decode_bboxes
 from yolo_dist.functions.default_boxes import create_default_boxes
 from yolo_dist.functions.default_boxes import DefaultBoxes
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
+from yolo_dist.transforms import letterbox, unletterbox_bbox
 
 
 class YOLOBase(chainer.Chain):
@@ -122,8 +123,6 @@ class YOLOBase(chainer.Chain):
         Raises:
             InputError: If ``insize`` is no positive multiple of 32.
         """
-        from yolo_dist.transforms import letterbox, unletterbox_bbox
-
         insize = _height_width(insize)
         if not len(imgs):
             return [], [], []

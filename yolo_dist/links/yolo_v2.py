@@ -92,7 +92,7 @@ class YOLOv2(YOLOBase):
         anchors = _ANCHORS if anchors is None else anchors
         super().__init__(
             n_fg_class, width=width, steps_px=(_STEP_PX,),
-            anchors_px=(tuple((h * _STEP_PX, w * _STEP_PX) for h, w in anchors),))
+            anchors_px=(tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors),))
         with self.init_scope():
             self.extractor = YOLOv2Extractor(width=width, bn_decay=bn_decay)
             self.subnet = build_output_conv(

@@ -1,0 +1,39 @@
+from chainer import backend
+from chainer import function_node
+import chainer.functions as F
+
+
+class _SoftCrossEntropy(function_node.FunctionNode):
+
+    def __init__(self, target):
+        super().__init__()
+        self.target = target
+
+    def forward(self, inputs):
+        self.retain_inputs((0,))
+        x, = inputs
+        xp = backend.get_array_module(x)
+        return (xp.maximum(x, 0) - x * self.target) + xp.log1p(xp.exp(-abs(x))),
+
+    def backward(self, indexes, grad_outputs):
+        x, = self.get_retained_inputs()
+        # exp(-softplus(-x)) is the sigmoid to full relative precision: the
+        # gradient of thousands of confident background boxes is not rounded off.
+        return grad_outputs[0] * (F.exp(-F.softplus(-x)) - self.target),
+
+
+def soft_cross_entropy(logits, target):
+    """Cross entropy of a sigmoid with targets that may lie between 0 and 1.
+
+    ``-target * log(sigmoid(x)) - (1 - target) * log(1 - sigmoid(x))``, whose
+    gradient is ``sigmoid(x) - target``. Chainer's own
+    :func:`chainer.functions.sigmoid_cross_entropy` takes integer targets only.
+
+    Args:
+        logits (~chainer.Variable): Float, of any shape.
+        target (ndarray): Float of the same shape and dtype, 0..1; a constant.
+
+    Returns:
+        ~chainer.Variable: One value for each logit, finite for finite logits.
+    """
+    return _SoftCrossEntropy(target).apply((logits,))[0]
