@@ -7,6 +7,7 @@ import chainer
 import chainer.functions as F
 import numpy as np
 import pytest
+from chainer import testing
 from chainercv.datasets import VOCBboxDataset
 from chainercv.utils import bbox_iou, mask_to_bbox, non_maximum_suppression, scale_mask
 from chainercv.visualizations import vis_bbox
@@ -147,6 +148,23 @@ cuda.check_cuda_available()
     assert result.returncode == 0
 
 
+def test_chainermn_averages_gradients(mpiexec):
+    """ChainerMN on mpi4py 4 gives three processes the mean of their gradients, silently."""
+    result = mpiexec(3, '-W', 'default', '-c', """
+import yolo_dist, chainer, chainermn, numpy
+comm = chainermn.create_communicator('naive')
+link = chainer.links.Linear(2, 1)
+comm.bcast_data(link)
+link.W.grad = numpy.full((1, 2), comm.rank, numpy.float32)
+link.b.grad = numpy.full(1, 3 * comm.rank, numpy.float32)
+comm.multi_node_mean_grad(link)
+assert link.W.grad.tolist() == [[1, 1]] and link.b.grad.tolist() == [3]
+assert comm.allreduce_obj(comm.rank) == 3
+""")
+    assert result.stderr == ''
+    assert result.returncode == 0
+
+
 @pytest.mark.parametrize('repair', compat.REPAIRS, ids=lambda repair: repair.module)
 def test_repair_finds_its_line(repair):
     """No repair is stale: the pinned sources hold the old text, and not the new one."""
@@ -240,6 +258,14 @@ def test_received_parameters_are_cast():
     np.testing.assert_array_equal(params[0].array, np.full((2, 3), .5, np.float32))
     np.testing.assert_array_equal(params[1].array, np.full(4, 12.5, np.float32))
     assert params[1].dtype == np.float32
+
+
+@pytest.mark.filterwarnings('ignore:pkg_resources is deprecated')
+def test_chainer_with_requires():
+    """Chainer's marker for its own tests still works where pkg_resources is installed."""
+    pytest.importorskip('pkg_resources')
+    assert not getattr(testing.with_requires('numpy>=1')(object), '__unittest_skip__', False)
+    assert testing.with_requires('numpy<1')(type('Case', (), {})).__unittest_skip__
 
 
 def test_strtobool():

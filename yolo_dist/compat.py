@@ -40,11 +40,10 @@ REPAIRS = (
     # The two checks that used them: vecLib on old macOS, and a CuPy that is not version 7.
     Repair('chainer._environment_check',
            '    _check_osx_numpy_backend()\n    _check_optional_dependencies()\n', ''),
-    # pkg_resources again, in helpers for Chainer's own tests: imported where it is used.
-    *(repair for module in ('chainer.testing.doctest_helper', 'chainer.testing.helper')
-      for repair in (Repair(module, 'import pkg_resources\n', '\n'),
-                     Repair(module, '    ws = pkg_resources.WorkingSet()',
-                            '    import pkg_resources; ws = pkg_resources.WorkingSet()'))),
+    # pkg_resources again, in a helper for Chainer's own tests: imported where it is used.
+    Repair('chainer.testing.helper', 'import pkg_resources\n', '\n'),
+    Repair('chainer.testing.helper', '    ws = pkg_resources.WorkingSet()',
+           '    import pkg_resources; ws = pkg_resources.WorkingSet()'),
     # CuPy 12 and 13 warn of the former name; the module behind it is the same.
     Repair('chainer.backends.cuda',
            'import cupy.cudnn\n        cudnn = cupy.cudnn', 'import cupyx.cudnn\n'
