@@ -196,6 +196,19 @@ def test_as_strided():
     np.testing.assert_array_equal(x.grad, [1, 2, 3, 2, 1])
 
 
+def test_multiprocess_iterator_is_silent(python):
+    """Worker processes deliver the examples in order, and no deprecated call is made."""
+    result = python('-W', 'error::DeprecationWarning', '-c', """
+import yolo_dist
+from chainer.iterators import MultiprocessIterator
+iterator = MultiprocessIterator(list(range(6)), 2, shuffle=False, n_processes=1)
+assert [iterator.next() for _ in range(3)] == [[0, 1], [2, 3], [4, 5]]
+iterator.finalize()
+""")
+    assert result.stderr == ''
+    assert result.returncode == 0
+
+
 def test_chainercv_reads_voc(tmp_path):
     """ChainerCV's VOC dataset returns difficult flags as bool."""
     for folder in ('Annotations', 'ImageSets/Main', 'JPEGImages'):

@@ -59,6 +59,9 @@ REPAIRS = (
            "np.sctypes['float']", '(np.float16, np.float32, np.float64)'),
     # numpy.float, an alias of the builtin, left with NumPy 1.24.
     Repair('chainer.functions.array.resize_images', 'dtype=numpy.float)', 'dtype=numpy.float64)'),
+    # Thread.setDaemon is deprecated since Python 3.10.
+    Repair('chainer.iterators.multiprocess_iterator',
+           'thread.setDaemon(True)', 'thread.daemon = True'),
     # CuPy 14 and NumPy 2 read copy=False as "never copy": bcast_data of mixed16 would fail.
     Repair('chainermn.communicators._memory_utility',
            'xp.array(v, copy=False, dtype=transfer_dtype)', 'v.astype(transfer_dtype, copy=False)'),
