@@ -40,7 +40,7 @@ def best_anchor(truth, anchors, insize):
 def darknet_truths(bbox, label, insize):
     """Real truths of one image as (x, y, w, h, class), shares of the input."""
     height, width = insize
-    for (y_min, x_min, y_max, x_max), lb in zip(bbox.astype(float), label):
+    for (y_min, x_min, y_max, x_max), lb in zip(bbox.astype(float), label, strict=True):
         if lb >= 0 and y_max > y_min and x_max > x_min:
             yield ((x_min + x_max) / 2 / width, (y_min + y_max) / 2 / height,
                    (x_max - x_min) / width, (y_max - y_min) / height, int(lb))

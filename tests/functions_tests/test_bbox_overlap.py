@@ -1,6 +1,6 @@
-from chainercv.utils import bbox_iou
 import numpy as np
 import pytest
+from chainercv.utils import bbox_iou
 
 from yolo_dist.functions import overlaps_any, paired_iou
 
@@ -15,7 +15,7 @@ def test_overlaps_any_agrees_with_chainercv(thresh):
     """The test without division gives what ChainerCV's IoU gives, for each image."""
     rng = np.random.default_rng(0)
     bboxes, truths = random_bboxes(rng, (3, 500)), random_bboxes(rng, (3, 4))
-    expected = [bbox_iou(b, t).max(axis=1) > thresh for b, t in zip(bboxes, truths)]
+    expected = [bbox_iou(b, t).max(axis=1) > thresh for b, t in zip(bboxes, truths, strict=True)]
     assert 0 < np.sum(expected) < 1500
     np.testing.assert_array_equal(overlaps_any(bboxes, truths, thresh), expected)
 

@@ -29,7 +29,7 @@ def test_anchor_grid_finds_every_box(model):
     boxes = model(2, width=0.02).default_boxes((64, 128))
     seen = []
     for anchor, (step, rows, columns, n_anchor, first) in zip(
-            boxes.anchor_table_px, boxes.anchor_grid):
+            boxes.anchor_table_px, boxes.anchor_grid, strict=True):
         for row in range(rows):
             for column in range(columns):
                 k = first + (row * columns + column) * n_anchor

@@ -1,7 +1,7 @@
 import chainer
 import chainer.functions as F
-from chainer.gradient_check import check_backward, check_double_backward
 import numpy as np
+from chainer.gradient_check import check_backward, check_double_backward
 
 from yolo_dist.functions import soft_cross_entropy
 

@@ -1,9 +1,9 @@
 import math
 
 import chainer
-from chainer.gradient_check import check_backward
 import numpy as np
 import pytest
+from chainer.gradient_check import check_backward
 
 from yolo_dist.functions import yolo_v2_loss
 
@@ -91,7 +91,7 @@ def test_gradient_is_darknets_delta(make_case, oracle, dtype, tolerance, phase, 
     case = make_case((32,), ANCHORS_PX, dtype=dtype, insize=(160, 128))
     delta, n_ignored = darknet_delta(case, oracle, thresh=thresh, **phase)
     assert n_ignored > 0
-    for grad, d in zip(gradients(case, ignore_thresh=thresh, **phase), delta):
+    for grad, d in zip(gradients(case, ignore_thresh=thresh, **phase), delta, strict=True):
         assert grad.dtype == dtype
         np.testing.assert_allclose(-3 * grad, d, atol=tolerance, rtol=tolerance)
 
@@ -103,7 +103,7 @@ def test_reference_tells_wrong_semantics_apart(make_case, oracle, wrong):
     case = make_case((32,), ANCHORS_PX, dtype='float64', insize=(160, 128))
     delta, _ = darknet_delta(case, oracle, **{'thresh': 0.3, **NO_PRIOR, **wrong})
     grads = gradients(case, ignore_thresh=0.3)
-    assert max(abs(-3 * g - d).max() for g, d in zip(grads, delta)) > 1e-3
+    assert max(abs(-3 * g - d).max() for g, d in zip(grads, delta, strict=True)) > 1e-3
 
 
 @pytest.mark.parametrize('phase', [PRIOR, NO_PRIOR])
@@ -131,7 +131,7 @@ def test_truths_that_share_a_box(make_case):
     case.labels[2, 2:] = -1
     both = gradients(case)
     case.labels[2, 0] = -1
-    for a, b in zip(both, gradients(case)):
+    for a, b in zip(both, gradients(case), strict=True):
         np.testing.assert_array_equal(a, b)
     assert ((both[2] < 0).sum(), (both[2] < 0)[2, :, 0].sum()) == (1, 1)
 
@@ -152,7 +152,7 @@ def test_no_truths(make_case):
     grads = gradients(case)
     assert not grads[0].any() and not grads[2].any() and (grads[1] > 0).all()
     case.bboxes, case.labels = case.bboxes[:, :0], case.labels[:, :0]
-    for a, b in zip(padded, loss_terms(case, loss_norm='positive')):
+    for a, b in zip(padded, loss_terms(case, loss_norm='positive'), strict=True):
         assert a.array == b.array and np.isfinite(a.array)
 
 
@@ -162,7 +162,7 @@ def test_centre_on_the_border(make_case, oracle):
     case.bboxes = np.array([[[140, 108, 180, 148]]] * 3, 'f')
     case.labels = np.array([[0], [1], [2]], 'i')
     delta, _ = darknet_delta(case, oracle, **NO_PRIOR)
-    for grad, d in zip(gradients(case), delta):
+    for grad, d in zip(gradients(case), delta, strict=True):
         np.testing.assert_allclose(-3 * grad, d, atol=1e-9)
 
 
@@ -196,9 +196,9 @@ def test_float16_logits_are_lifted(make_case):
     case = make_case((32,), ANCHORS_PX, dtype='float16', insize=(160, 128))
     half, half_grads = loss_terms(case, **PRIOR), gradients(case, **PRIOR)
     case.outputs = tuple(chainer.Variable(x.array.astype('f')) for x in case.outputs)
-    for a, b in zip(half, loss_terms(case, **PRIOR)):
+    for a, b in zip(half, loss_terms(case, **PRIOR), strict=True):
         assert a.dtype == np.float32 and a.array == b.array
-    for a, b in zip(half_grads, gradients(case, **PRIOR)):
+    for a, b in zip(half_grads, gradients(case, **PRIOR), strict=True):
         assert a.dtype == np.float16
         np.testing.assert_array_equal(a, b.astype(np.float16))
 

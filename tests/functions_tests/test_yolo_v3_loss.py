@@ -1,9 +1,9 @@
 import math
 
 import chainer
-from chainer.gradient_check import check_backward
 import numpy as np
 import pytest
+from chainer.gradient_check import check_backward
 
 from yolo_dist.functions import yolo_v3_loss
 
@@ -88,7 +88,7 @@ def test_gradient_is_darknets_delta(make_case, oracle, dtype, tolerance, ignore_
     case = make_case(STEPS, ANCHORS, dtype=dtype, seed=seed)
     delta, n_ignored = darknet_delta(case, oracle, ignore_thresh=ignore_thresh)
     assert n_ignored > 3
-    for grad, d in zip(gradients(case, ignore_thresh=ignore_thresh), delta):
+    for grad, d in zip(gradients(case, ignore_thresh=ignore_thresh), delta, strict=True):
         assert grad.dtype == dtype
         np.testing.assert_allclose(-3 * grad, d, atol=tolerance, rtol=tolerance)
 
@@ -99,7 +99,7 @@ def test_reference_tells_wrong_semantics_apart(make_case, oracle, wrong):
     case = make_case(STEPS, ANCHORS, dtype='float64')
     delta, _ = darknet_delta(case, oracle, **{'ignore_thresh': 0.3, **wrong})
     grads = gradients(case, ignore_thresh=0.3)
-    assert max(abs(-3 * g - d).max() for g, d in zip(grads, delta)) > 0.01
+    assert max(abs(-3 * g - d).max() for g, d in zip(grads, delta, strict=True)) > 0.01
 
 
 def test_numeric_gradient(make_case):
@@ -149,7 +149,7 @@ def test_no_truths(make_case):
     grads = gradients(case)
     assert not grads[0].any() and not grads[2].any() and (grads[1] > 0).all()
     case.bboxes, case.labels = case.bboxes[:, :0], case.labels[:, :0]
-    for a, b in zip(padded, loss_terms(case, loss_norm='positive')):
+    for a, b in zip(padded, loss_terms(case, loss_norm='positive'), strict=True):
         assert a.array == b.array and np.isfinite(a.array)
 
 
@@ -161,7 +161,7 @@ def test_centre_on_the_border(make_case, oracle, corner):
     case.bboxes = np.array([[[y - 6, x - 7, y + 6, x + 7]]] * 3, 'f')
     case.labels = np.array([[0], [1], [2]], 'i')
     delta, _ = darknet_delta(case, oracle)
-    for grad, d in zip(gradients(case), delta):
+    for grad, d in zip(gradients(case), delta, strict=True):
         np.testing.assert_allclose(-3 * grad, d, atol=1e-9)
 
 
@@ -212,9 +212,9 @@ def test_float16_logits_are_lifted(make_case):
     case = make_case(STEPS, ANCHORS, dtype='float16')
     half, half_grads = loss_terms(case), gradients(case)
     case.outputs = tuple(chainer.Variable(x.array.astype('f')) for x in case.outputs)
-    for a, b in zip(half, loss_terms(case)):
+    for a, b in zip(half, loss_terms(case), strict=True):
         assert a.dtype == np.float32 and a.array == b.array
-    for a, b in zip(half_grads, gradients(case)):
+    for a, b in zip(half_grads, gradients(case), strict=True):
         assert a.dtype == np.float16
         np.testing.assert_array_equal(a, b.astype(np.float16))
 

@@ -1,9 +1,9 @@
-from chainer.serializers import DictionarySerializer, save_npz
 import numpy as np
 import pytest
+from chainer.serializers import DictionarySerializer, save_npz
 
 from yolo_dist.errors import InputError
-from yolo_dist.links import Darknet19, Darknet53, load_backbone, load_weights, YOLOv2, YOLOv3
+from yolo_dist.links import Darknet19, Darknet53, YOLOv2, YOLOv3, load_backbone, load_weights
 
 WIDTH = 0.03
 

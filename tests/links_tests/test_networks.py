@@ -56,7 +56,7 @@ def test_classifiers_pool_on_different_sides_of_the_last_convolution():
         assert np.prod(shapes[0][2:]) == n_position
 
 
-def test_bytes_and_floats_give_the_same(monkeypatch):
+def test_bytes_and_floats_give_the_same():
     """uint8 0..255 is divided by 255; floats are taken as they are."""
     imgs = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32)).astype('u1')
     model = Darknet53(4, width=0.05)
@@ -73,6 +73,19 @@ def test_compute_dtype_follows_the_configuration(dtype, expected):
         model = Darknet19(4, width=0.05)
         for imgs in (np.ones((1, 3, 32, 32), 'u1'), np.ones((1, 3, 32, 32), 'f')):
             assert model(imgs).dtype == expected
+
+
+@pytest.mark.parametrize('build', [YOLOv2, YOLOv3])
+def test_mixed16_keeps_parameters_and_gradients_in_float32(build):
+    """Under mixed16 only activations are float16."""
+    with chainer.using_config('dtype', chainer.mixed16):
+        model = build(2, width=0.05)
+        outputs = model(np.ones((2, 3, 64, 64), 'u1'))
+        # the mean, as a sum over all outputs overflows float16 on its way back
+        sum(chainer.functions.mean(chainer.functions.cast(x, 'f')) for x in outputs).backward()
+    assert {x.dtype.name for x in outputs} == {'float16'}
+    for param in model.params():
+        assert (param.dtype.name, param.grad.dtype.name) == ('float32', 'float32')
 
 
 def test_reorg_is_darknets():

@@ -1,6 +1,6 @@
-from chainercv.utils import non_maximum_suppression as reference
 import numpy as np
 import pytest
+from chainercv.utils import non_maximum_suppression as reference
 
 from yolo_dist.links import non_maximum_suppression
 

@@ -1,12 +1,12 @@
 """The links against ChainerCV's, at full width (the only one ChainerCV has)."""
 import chainer
 import chainer.functions as F
-from chainer.serializers import load_npz, save_npz
 import chainercv
 import numpy as np
 import pytest
+from chainer.serializers import load_npz, save_npz
 
-from yolo_dist.links import load_weights, YOLOv2, YOLOv3
+from yolo_dist.links import YOLOv2, YOLOv3, load_weights
 
 PAIRS = [(YOLOv2, 'YOLOv2'), (YOLOv3, 'YOLOv3')]
 
@@ -49,7 +49,7 @@ def test_weights_go_both_ways_and_outputs_agree(build, name, tmp_path, monkeypat
     twin = make_twin(name, path)
     expected = outputs(twin, imgs, False)
     scale = max(abs(x).max() for x in expected)
-    for a, b in zip(outputs(ours, imgs, False), expected):
+    for a, b in zip(outputs(ours, imgs, False), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * max(scale, 1))
 
     with monkeypatch.context() as patch:
@@ -57,16 +57,16 @@ def test_weights_go_both_ways_and_outputs_agree(build, name, tmp_path, monkeypat
         patch.setattr(F, 'concat', lambda xs, **kw: concat(
             xs[::-1] if len({x.shape[2:] for x in xs}) == 1 and xs[0].ndim == 4 else xs, **kw))
         turned = outputs(ours, imgs, False)
-    assert max(abs(a - b).max() for a, b in zip(turned, expected)) > 1e-2 * scale
+    assert max(abs(a - b).max() for a, b in zip(turned, expected, strict=True)) > 1e-2 * scale
 
     expected = outputs(twin, imgs, True)
-    for a, b in zip(outputs(ours, imgs, True), expected):
+    for a, b in zip(outputs(ours, imgs, True), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4 * max(scale, 1))
 
     next(twin.subnet.params()).array[...] *= 2
     save_npz(path, twin, compression=False)
     load_weights(ours, path)
-    for a, b in zip(outputs(ours, imgs, False), outputs(twin, imgs, False)):
+    for a, b in zip(outputs(ours, imgs, False), outputs(twin, imgs, False), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * max(abs(b).max(), 1))
     path.unlink()
 
@@ -87,7 +87,7 @@ def test_detections_agree_at_416_px(build, name):
         ours.score_thresh = twin.score_thresh = max(ours.score_thresh, 0.05)
         bbox, label, score = ours._select(
             ours.decode(loc, boxes), ours._scores(obj, conf))
-        for a, b in zip((bbox, label, score), twin._decode(loc, obj, conf)):
+        for a, b in zip((bbox, label, score), twin._decode(loc, obj, conf), strict=True):
             assert a.dtype == b.dtype
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-3)
         assert 10 < len(bbox) < ours.max_candidates

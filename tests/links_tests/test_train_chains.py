@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from yolo_dist.links import (
-    ClassificationTrainChain, Darknet19, Darknet53, YOLOTrainChain, YOLOv2, YOLOv3)
+    ClassificationTrainChain,
+    Darknet19,
+    Darknet53,
+    YOLOTrainChain,
+    YOLOv2,
+    YOLOv3,
+)
 
 
 def observe(chain, *batch):

@@ -70,7 +70,7 @@ def test_batch_and_single_images_agree(build):
     together = model.predict(imgs, insize=(64, 96))
     assert sum(map(len, together[0])) > 0
     for i, img in enumerate(imgs):
-        for a, b in zip(together, model.predict([img], insize=(64, 96))):
+        for a, b in zip(together, model.predict([img], insize=(64, 96)), strict=True):
             np.testing.assert_allclose(a[i], b[0], rtol=1e-4, atol=1e-3)
 
 
@@ -118,7 +118,8 @@ def test_anchors_that_do_not_fit(build, anchors):
 
 
 @pytest.mark.parametrize('build,anchors,n_box', [
-    (YOLOv2, ((1, 2), (3, 4)), 2 * 4), (YOLOv3, (((60, 60),), ((30, 30),), ((9, 9),)), 4 + 16 + 64)])
+    (YOLOv2, ((1, 2), (3, 4)), 2 * 4),
+    (YOLOv3, (((60, 60),), ((30, 30),), ((9, 9),)), 4 + 16 + 64)])
 def test_own_anchors(build, anchors, n_box):
     """Any number of anchors can be given; the output and the default boxes follow."""
     model = build(2, width=0.02, anchors=anchors)

@@ -1,14 +1,10 @@
 """Detection losses as pure functions, for NumPy and CuPy arrays alike."""
-from yolo_dist.functions.bbox_overlap import overlaps_any
-from yolo_dist.functions.bbox_overlap import paired_iou
+from yolo_dist.functions.bbox_overlap import overlaps_any, paired_iou
 from yolo_dist.functions.decode_bboxes import decode_bboxes
-from yolo_dist.functions.default_boxes import create_default_boxes
-from yolo_dist.functions.default_boxes import DefaultBoxes
-from yolo_dist.functions.loss_terms import loss_divisor
-from yolo_dist.functions.loss_terms import LossTerms
+from yolo_dist.functions.default_boxes import DefaultBoxes, create_default_boxes
+from yolo_dist.functions.loss_terms import LossTerms, loss_divisor
 from yolo_dist.functions.soft_cross_entropy import soft_cross_entropy
-from yolo_dist.functions.truth_assignment import assign_truths
-from yolo_dist.functions.truth_assignment import TruthAssignment
+from yolo_dist.functions.truth_assignment import TruthAssignment, assign_truths
 from yolo_dist.functions.yolo_v2_loss import yolo_v2_loss
 from yolo_dist.functions.yolo_v3_loss import yolo_v3_loss
 

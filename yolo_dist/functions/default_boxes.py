@@ -47,7 +47,7 @@ def create_default_boxes(insize, steps_px, anchors_px):
     """
     cells, sizes, steps, table, grids = [], [], [], [], []
     n_box = 0
-    for step, anchors in zip(steps_px, anchors_px):
+    for step, anchors in zip(steps_px, anchors_px, strict=True):
         rows, columns = insize[0] // step, insize[1] // step
         n_cell, n_anchor = rows * columns, len(anchors)
         corner = np.stack(np.indices((rows, columns)), axis=-1).reshape(n_cell, 2)

@@ -1,8 +1,8 @@
 from typing import NamedTuple
 
-from chainer import backend
 import chainer
 import chainer.functions as F
+from chainer import backend
 
 
 class LossTerms(NamedTuple):

@@ -1,6 +1,5 @@
-from chainer import backend
-from chainer import function_node
 import chainer.functions as F
+from chainer import backend, function_node
 
 
 class _SoftCrossEntropy(function_node.FunctionNode):

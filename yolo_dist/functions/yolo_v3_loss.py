@@ -1,11 +1,9 @@
-from chainer import backend
 import chainer.functions as F
+from chainer import backend
 
 from yolo_dist.functions.bbox_overlap import overlaps_any
 from yolo_dist.functions.decode_bboxes import decode_bboxes
-from yolo_dist.functions.loss_terms import check_outputs
-from yolo_dist.functions.loss_terms import loss_divisor
-from yolo_dist.functions.loss_terms import LossTerms
+from yolo_dist.functions.loss_terms import LossTerms, check_outputs, loss_divisor
 from yolo_dist.functions.soft_cross_entropy import soft_cross_entropy
 from yolo_dist.functions.truth_assignment import assign_truths
 

@@ -1,11 +1,11 @@
+from collections import deque
 from itertools import islice
 
 import chainer
 import chainer.functions as F
 
-from yolo_dist.links.conv_block import build_conv_block
-from yolo_dist.links.conv_block import build_output_conv
-from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.conv_block import ConvBlock, scale_channels
+from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.prepare_images import prepare_images
 
 _N_CONVS = (1, 1, 3, 3, 5, 5)  # convolutions between two max poolings, [1, Table 6]
@@ -19,7 +19,7 @@ class Darknet19Extractor(chainer.ChainList):
 
     Args:
         width (float): Factor on the number of channels.
-        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+        bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
 
     Attributes:
         n_backbone_links (int): Children that belong to Darknet19; a detector
@@ -37,7 +37,7 @@ class Darknet19Extractor(chainer.ChainList):
             for i in range(n_conv):
                 paper_channels, ksize = (32 << k, 3) if i % 2 == 0 else (16 << k, 1)
                 channels = scale_channels(paper_channels, width)
-                self.append(build_conv_block(previous, channels, ksize, bn_decay=bn_decay))
+                self.append(ConvBlock(previous, channels, ksize, bn_decay=bn_decay))
                 previous = channels
 
     def stages(self, x):
@@ -60,9 +60,7 @@ class Darknet19Extractor(chainer.ChainList):
 
     def forward(self, x):
         """Compute the last feature map, stride 32; arguments as of :meth:`stages`."""
-        for h in self.stages(x):
-            pass
-        return h
+        return deque(self.stages(x), maxlen=1).pop()
 
 
 class Darknet19(chainer.Chain):
@@ -88,7 +86,7 @@ class Darknet19(chainer.Chain):
         self.width = width
         with self.init_scope():
             self.extractor = Darknet19Extractor(width=width, bn_decay=bn_decay)
-            self.head = build_output_conv(scale_channels(1024, width), n_class)
+            self.head = Convolution2D(scale_channels(1024, width), n_class, 1)
 
     def forward(self, imgs):
         """Compute the class logits of a batch.

@@ -1,11 +1,11 @@
+from collections import deque
 from itertools import islice
 
 import chainer
 import chainer.functions as F
 
-from yolo_dist.links.conv_block import build_conv_block
-from yolo_dist.links.conv_block import build_output_conv
-from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.conv_block import ConvBlock, scale_channels
+from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.prepare_images import prepare_images
 from yolo_dist.links.residual_block import ResidualBlock
 
@@ -20,7 +20,7 @@ class Darknet53Extractor(chainer.ChainList):
 
     Args:
         width (float): Factor on the number of channels.
-        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+        bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
 
     Attributes:
         n_backbone_links (int): Children that belong to Darknet53; a detector
@@ -34,10 +34,10 @@ class Darknet53Extractor(chainer.ChainList):
     def __init__(self, *, width=1.0, bn_decay=0.99):
         super().__init__()
         hidden = scale_channels(32, width)
-        self.append(build_conv_block(3, hidden, 3, bn_decay=bn_decay))
+        self.append(ConvBlock(3, hidden, 3, bn_decay=bn_decay))
         for k, n_block in enumerate(_N_BLOCKS):
             channels = scale_channels(64 << k, width)
-            self.append(build_conv_block(hidden, channels, 3, stride=2, bn_decay=bn_decay))
+            self.append(ConvBlock(hidden, channels, 3, stride=2, bn_decay=bn_decay))
             for _ in range(n_block):
                 self.append(ResidualBlock(channels, hidden, bn_decay=bn_decay))
             hidden = channels
@@ -60,9 +60,7 @@ class Darknet53Extractor(chainer.ChainList):
 
     def forward(self, x):
         """Compute the last feature map, stride 32; arguments as of :meth:`stages`."""
-        for h in self.stages(x):
-            pass
-        return h
+        return deque(self.stages(x), maxlen=1).pop()
 
 
 class Darknet53(chainer.Chain):
@@ -88,7 +86,7 @@ class Darknet53(chainer.Chain):
         self.width = width
         with self.init_scope():
             self.extractor = Darknet53Extractor(width=width, bn_decay=bn_decay)
-            self.head = build_output_conv(scale_channels(1024, width), n_class)
+            self.head = Convolution2D(scale_channels(1024, width), n_class, 1)
 
     def forward(self, imgs):
         """Compute the class logits of a batch.

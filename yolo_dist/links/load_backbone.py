@@ -1,7 +1,6 @@
 from chainer.serializers import NpzDeserializer
 
-from yolo_dist.links.weights_file import check_weights
-from yolo_dist.links.weights_file import read_weights
+from yolo_dist.links.weights_file import check_weights, read_weights
 
 
 def load_backbone(detector, path):
@@ -28,6 +27,6 @@ def load_backbone(detector, path):
     backbone = detector.extractor[:detector.extractor.n_backbone_links]
     prefixes = [f'extractor/{i}/' for i in range(len(backbone))]
     check_weights(weights, detector, path, prefix=tuple(prefixes))
-    for prefix, child in zip(prefixes, backbone):
+    for prefix, child in zip(prefixes, backbone, strict=True):
         NpzDeserializer(weights, path=prefix).load(child)
     return detector.extractor.n_backbone_convs

@@ -1,7 +1,6 @@
 from chainer.serializers import NpzDeserializer
 
-from yolo_dist.links.weights_file import check_weights
-from yolo_dist.links.weights_file import read_weights
+from yolo_dist.links.weights_file import check_weights, read_weights
 
 
 def load_weights(link, path):

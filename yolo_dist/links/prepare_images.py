@@ -32,7 +32,8 @@ def prepare_images(imgs):
     if imgs.dtype.kind == 'f':
         return imgs if imgs.dtype == dtype else chainer.functions.cast(imgs, dtype)
     if imgs.dtype != 'uint8':
-        raise InputError(f'images have dtype {imgs.dtype}; expected uint8 (0..255) or float (0..1)')
+        raise InputError(f'images have dtype {imgs.dtype}; '
+                         'expected uint8 (0..255) or float (0..1)')
     if isinstance(imgs, chainer.Variable):
         imgs = imgs.array
     return imgs.astype(dtype) * dtype.type(1 / 255)

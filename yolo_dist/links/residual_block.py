@@ -1,6 +1,6 @@
 import chainer
 
-from yolo_dist.links.conv_block import build_conv_block
+from yolo_dist.links.conv_block import ConvBlock
 
 
 class ResidualBlock(chainer.ChainList):
@@ -11,13 +11,13 @@ class ResidualBlock(chainer.ChainList):
     Args:
         channels (int): Channels of input and output.
         hidden_channels (int): Channels between the two convolutions.
-        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+        bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
     """
 
     def __init__(self, channels, hidden_channels, *, bn_decay):
         super().__init__(
-            build_conv_block(channels, hidden_channels, 1, bn_decay=bn_decay),
-            build_conv_block(hidden_channels, channels, 3, bn_decay=bn_decay))
+            ConvBlock(channels, hidden_channels, 1, bn_decay=bn_decay),
+            ConvBlock(hidden_channels, channels, 3, bn_decay=bn_decay))
 
     def forward(self, x):
         """Compute the block.

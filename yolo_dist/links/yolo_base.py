@@ -3,8 +3,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.functions.decode_bboxes import decode_bboxes
-from yolo_dist.functions.default_boxes import create_default_boxes
-from yolo_dist.functions.default_boxes import DefaultBoxes
+from yolo_dist.functions.default_boxes import DefaultBoxes, create_default_boxes
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
 from yolo_dist.transforms import letterbox, unletterbox_bbox
 
@@ -126,21 +125,21 @@ class YOLOBase(chainer.Chain):
         insize = _height_width(insize)
         if not len(imgs):
             return [], [], []
-        inputs, params = zip(*(letterbox(img, insize) for img in imgs))
+        inputs, params = zip(*(letterbox(img, insize) for img in imgs), strict=True)
         with chainer.using_config('train', False), chainer.no_backprop_mode():
             locs, objs, confs = self(self.device.send(np.stack(inputs)))
         bboxes = self.decode(locs.array, self.default_boxes(insize))
         scores = self._scores(objs.array, confs.array)
 
         detections = []
-        for i, (img, param) in enumerate(zip(imgs, params)):
+        for i, (img, param) in enumerate(zip(imgs, params, strict=True)):
             bbox, label, score = self._select(
                 chainer.cuda.to_cpu(bboxes[i]), chainer.cuda.to_cpu(scores[i]))
             bbox = unletterbox_bbox(bbox, param)
             bbox = np.clip(bbox, 0, np.tile(img.shape[1:], 2)).astype(np.float32)
             inside = (bbox[:, :2] < bbox[:, 2:]).all(axis=1)
             detections.append((bbox[inside], label[inside], score[inside]))
-        return tuple(map(list, zip(*detections)))
+        return tuple(map(list, zip(*detections, strict=True)))
 
     def _scores(self, objs, confs):
         if objs.dtype.char == 'e':
@@ -154,7 +153,8 @@ class YOLOBase(chainer.Chain):
         if len(index) > self.max_candidates:
             best = np.argpartition(-score.flat[index], self.max_candidates)
             index = np.sort(index[best[:self.max_candidates]])
-        bbox, label, score = bbox[index // score.shape[1]], index % score.shape[1], score.flat[index]
+        i_box, label = np.divmod(index, score.shape[1])
+        bbox, score = bbox[i_box], score.flat[index]
         keep = non_maximum_suppression(bbox, label, score, thresh=self.nms_thresh)
         return bbox[keep], label[keep].astype(np.int32), score[keep].astype(np.float32)
 

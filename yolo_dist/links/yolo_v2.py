@@ -3,9 +3,8 @@ from collections import deque
 import chainer.functions as F
 
 from yolo_dist.functions.yolo_v2_loss import yolo_v2_loss
-from yolo_dist.links.conv_block import build_conv_block
-from yolo_dist.links.conv_block import build_output_conv
-from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.conv_block import ConvBlock, scale_channels
+from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.darknet19 import Darknet19Extractor
 from yolo_dist.links.prepare_images import prepare_images
 from yolo_dist.links.yolo_base import YOLOBase
@@ -43,7 +42,7 @@ class YOLOv2Extractor(Darknet19Extractor):
     Args:
         width (float): Factor on the number of channels. The passthrough's 64
             channels are scaled in steps of four, which :func:`reorg` needs.
-        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+        bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
     """
 
     def __init__(self, *, width=1.0, bn_decay=0.99):
@@ -53,7 +52,7 @@ class YOLOv2Extractor(Darknet19Extractor):
         for in_channels, out_channels, ksize in (
                 (coarse, coarse, 3), (coarse, coarse, 3), (fine, passthrough, 1),
                 (4 * passthrough + coarse, coarse, 3)):
-            self.append(build_conv_block(in_channels, out_channels, ksize, bn_decay=bn_decay))
+            self.append(ConvBlock(in_channels, out_channels, ksize, bn_decay=bn_decay))
 
     def forward(self, x):
         """Compute the feature map that YOLOv2 predicts from.
@@ -95,8 +94,8 @@ class YOLOv2(YOLOBase):
             anchors_px=(tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors),))
         with self.init_scope():
             self.extractor = YOLOv2Extractor(width=width, bn_decay=bn_decay)
-            self.subnet = build_output_conv(
-                scale_channels(1024, width), len(anchors) * (5 + n_fg_class))
+            self.subnet = Convolution2D(
+                scale_channels(1024, width), len(anchors) * (5 + n_fg_class), 1)
 
     def forward(self, imgs):
         """Compute the raw outputs for a batch.

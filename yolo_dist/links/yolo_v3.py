@@ -5,9 +5,8 @@ import chainer
 import chainer.functions as F
 
 from yolo_dist.functions.yolo_v3_loss import yolo_v3_loss
-from yolo_dist.links.conv_block import build_conv_block
-from yolo_dist.links.conv_block import build_output_conv
-from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.conv_block import ConvBlock, scale_channels
+from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.darknet53 import Darknet53Extractor
 from yolo_dist.links.prepare_images import prepare_images
 from yolo_dist.links.yolo_base import YOLOBase
@@ -33,14 +32,14 @@ class YOLOv3Extractor(Darknet53Extractor):
 
     Args:
         width (float): Factor on the number of channels.
-        bn_decay (float): See :func:`~yolo_dist.links.conv_block.build_conv_block`.
+        bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
     """
 
     def __init__(self, *, width=1.0, bn_decay=0.99):
         super().__init__(width=width, bn_decay=bn_decay)
 
         def append(out_channels, ksize):
-            self.append(build_conv_block(h, out_channels, ksize, bn_decay=bn_decay))
+            self.append(ConvBlock(h, out_channels, ksize, bn_decay=bn_decay))
             return out_channels
 
         h = scale_channels(1024, width)
@@ -101,11 +100,11 @@ class YOLOv3(YOLOBase):
         with self.init_scope():
             self.extractor = YOLOv3Extractor(width=width, bn_decay=bn_decay)
             self.subnet = chainer.ChainList()
-        for channels, scale_anchors in zip(_HEAD_CHANNELS, anchors):
+        for channels, scale_anchors in zip(_HEAD_CHANNELS, anchors, strict=True):
             n, n2 = (scale_channels(c, width) for c in (channels, 2 * channels))
             self.subnet.append(chainer.Sequential(
-                build_conv_block(n, n2, 3, bn_decay=bn_decay),
-                build_output_conv(n2, len(scale_anchors) * (5 + n_fg_class))))
+                ConvBlock(n, n2, 3, bn_decay=bn_decay),
+                Convolution2D(n2, len(scale_anchors) * (5 + n_fg_class), 1)))
 
     def forward(self, imgs):
         """Compute the raw outputs for a batch.
@@ -123,7 +122,7 @@ class YOLOv3(YOLOBase):
             InputError: If the images are not as expected.
         """
         ys = []
-        for subnet, h in zip(self.subnet, self.extractor(prepare_images(imgs))):
+        for subnet, h in zip(self.subnet, self.extractor(prepare_images(imgs)), strict=True):
             h = F.transpose(subnet(h), (0, 2, 3, 1))
             ys.append(F.reshape(h, (h.shape[0], -1, 5 + self.n_fg_class)))
         return self.split_outputs(F.concat(ys))
