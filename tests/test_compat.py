@@ -116,7 +116,7 @@ except (AttributeError, ImportError):
     assert any(name.startswith('chainer.') for name in sys.modules)
 else:
     raise AssertionError('chainer imports without help: this test tests nothing')
-""" + IMPORTS + "chainer.backends.cuda, chainer.functions.resize_images")
+""" + IMPORTS + 'chainer.backends.cuda, chainer.functions.resize_images')
     assert result.stderr == ''
     assert result.returncode == 0
 

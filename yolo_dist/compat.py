@@ -64,7 +64,8 @@ REPAIRS = (
            'thread.setDaemon(True)', 'thread.daemon = True'),
     # CuPy 14 and NumPy 2 read copy=False as "never copy": bcast_data of mixed16 would fail.
     Repair('chainermn.communicators._memory_utility',
-           'xp.array(v, copy=False, dtype=transfer_dtype)', 'v.astype(transfer_dtype, copy=False)'),
+           'xp.array(v, copy=False, dtype=transfer_dtype)',
+           'v.astype(transfer_dtype, copy=False)'),
     # pkg_resources again, asked only for the version.
     Repair('chainercv', 'import pkg_resources\n', 'from importlib import metadata\n'),
     Repair('chainercv', "pkg_resources.get_distribution('chainercv').version",
