@@ -126,7 +126,7 @@ def test_complete_set_is_left_alone(make, tmp_path):
 
 
 def test_anything_else_is_not_overwritten(make, tmp_path):
-    """Another set, an incomplete or altered one, foreign files and plain files stay as they are."""
+    """Another set, an altered one, foreign files and plain files stay as they are."""
     make(tmp_path / 'set')
     with pytest.raises(InputError, match='another set.*seed 5'):
         make(tmp_path / 'set', seed=5)

@@ -53,7 +53,8 @@ def write_whole_set(directory, recipe):
         os.rename(partial, directory)
     except OSError as error:
         raise InputError(
-            f'{directory}: cannot be written ({error.strerror}); nothing was left behind') from error
+            f'{directory}: cannot be written ({error.strerror}); nothing was left '
+            'behind') from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
