@@ -232,7 +232,7 @@ def average_batch_statistics(model, comm):
     if comm.size == 1:
         return
     places = [(link, name) for _, link in sorted(model.namedlinks())
-              for name in link._persistent
+              for name in sorted(link._persistent)
               if isinstance(getattr(link, name), chainer.get_array_types())
               and getattr(link, name).dtype.kind == 'f']
     if not places:

@@ -1,13 +1,11 @@
 """Evaluates a run: ``[mpiexec -n P] python -m yolo_dist.evaluate RUN_DIR_OR_SNAPSHOT``."""
 
-import pathlib
-
 from yolo_dist import communicator
 from yolo_dist.command_line import Parser
 from yolo_dist.communicator import agreed
 from yolo_dist.config import load_config
-from yolo_dist.errors import InputError
-from yolo_dist.results import load_model, write_json
+from yolo_dist.links import load_weights
+from yolo_dist.results import find_weights, write_json
 from yolo_dist.tasks import get_task
 
 
@@ -46,7 +44,7 @@ def main(argv=None):
         if comm.rank == 0:
             val.check()
         model = task.build_model(config)
-        load_model(weights, model)
+        load_weights(model, weights)
     model.to_device(device)
     metrics = task.evaluate(config, model, val, comm, device)
     if comm.rank == 0:

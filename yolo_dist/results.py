@@ -101,6 +101,37 @@ def find_snapshot(directory):
     return snapshots[max(snapshots)] if snapshots else None
 
 
+def find_weights(run):
+    """Chooses what to evaluate.
+
+    Args:
+        run (str): A run directory, or a weights or snapshot file inside one.
+
+    Returns:
+        tuple of pathlib.Path: File to load and run directory. Of a directory the
+        final weights, else the latest snapshot.
+
+    Raises:
+        InputError: If there is no run, or nothing to load.
+    """
+    run = pathlib.Path(run)
+    if not run.exists():
+        raise InputError(f'{run}: there is no such file or directory; expected a run directory, '
+                         'or a weights or snapshot file (*.npz) inside one')
+    directory = run if run.is_dir() else run.parent
+    if not (directory / 'config.yaml').exists():
+        raise InputError(f'{directory}: is not a run directory (it has no config.yaml); expected '
+                         'one that `python -m yolo_dist.train` wrote')
+    if not run.is_dir():
+        return run, directory
+    final = directory / 'weights_final.npz'
+    weights = final if final.exists() else find_snapshot(directory)
+    if weights is None:
+        raise InputError(f'{directory}: holds neither weights_final.npz nor a snapshot yet; '
+                         'train the run first')
+    return weights, directory
+
+
 class RunDirectory:
     """A run directory that is being written.
 

@@ -39,8 +39,8 @@ class TrainUpdater(StandardUpdater):
     """
 
     def __init__(self, iterator, optimizer, *, converter, device, global_batch_size, n_examples):
-        super().__init__(iterator, optimizer, converter=converter, device=device,
-                         auto_new_epoch=False)
+        super().__init__(iterator, optimizer, device=device, auto_new_epoch=False)
+        self._convert = converter
         self._global_batch_size = global_batch_size
         self._n_examples = n_examples
 
@@ -71,6 +71,8 @@ class TrainUpdater(StandardUpdater):
 
     def update_core(self):
         self.update_began_at = time.perf_counter()
-        train_chain = self.get_optimizer('main').target
+        optimizer = self.get_optimizer('main')
+        train_chain = optimizer.target
         train_chain.n_images_seen = (self.iteration + 1) * self._global_batch_size
-        super().update_core()
+        batch = self.get_iterator('main').next()
+        optimizer.update(train_chain, *self._convert(batch, self.device))

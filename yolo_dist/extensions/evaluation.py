@@ -20,5 +20,5 @@ class Evaluation(training.Extension):
 
     def __call__(self, trainer):
         for name, value in self._evaluate().items():
-            if isinstance(value, (int, float)):
+            if isinstance(value, float):
                 trainer.observation[f'val/{name}'] = value

@@ -18,6 +18,7 @@ class WorkerMean(training.Extension):
 
     Reports:
         ``train/...``: Each of the train chain's values, such as ``train/loss``.
+        ``epoch_detail``: Position in training, epochs.
         ``images_per_second``: Of all workers together, evaluations, snapshots and
         logging left out.
 
@@ -42,10 +43,10 @@ class WorkerMean(training.Extension):
         self._seconds = 0.0
 
     def __call__(self, trainer):
-        for key, value in trainer.observation.items():
-            if key.startswith(self._prefix):
-                value = getattr(value, 'array', value)
-                self._sums[key] = self._sums.get(key, 0) + value
+        for key in [key for key in trainer.observation if key.startswith(self._prefix)]:
+            # Taken out, so that no log shows the values of one worker.
+            value = trainer.observation.pop(key)
+            self._sums[key] = self._sums.get(key, 0) + getattr(value, 'array', value)
         self._count += 1
         is_due = self._report_trigger(trainer)
         if is_due:
@@ -60,6 +61,7 @@ class WorkerMean(training.Extension):
         means = np.array([sums[key] for key in keys]) / self._count
         means = self._comm.allreduce_obj(means) / self._comm.size
         images = self._count * trainer.updater.global_batch_size
+        trainer.observation['epoch_detail'] = trainer.updater.epoch_detail
         trainer.observation['images_per_second'] = images / self._seconds
         for key, mean in zip(keys, means.tolist()):
             name = key.removeprefix(self._prefix)
