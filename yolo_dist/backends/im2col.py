@@ -1,0 +1,122 @@
+"""Convolution of any size, stride and padding as patches and matrix products."""
+import numpy as np
+
+from yolo_dist.backends import im2col_kernels as kernels
+from yolo_dist.backends.threads import n_threads
+from yolo_dist.backends.threads import parallel
+from yolo_dist.backends.threads import split
+from yolo_dist.backends.workspace import scratch
+
+_CHUNK_BYTES = 1 << 20  # of patches that a thread works on at a time: its L2 cache
+_MIN_CHUNK = 128  # patches; fewer make a poor matrix product
+
+
+def _chunk_size(n_patch, itemsize):
+    return max(_MIN_CHUNK, _CHUNK_BYTES // (n_patch * itemsize))
+
+
+def _pack(w):
+    packed = scratch('w', (w.shape[0], w[0].size), w.dtype)
+    parts = split(w.shape[0], n_threads())
+    parallel(lambda i: kernels.pack_weights(w, packed, *parts[i]), len(parts))
+    return packed
+
+
+def forward(x, w, y, stride, pad):
+    """``y = x * w``.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        w (ndarray): ``(C', C, kh, kw)``.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros above and below, left and right of ``x``.
+    """
+    packed = _pack(w)
+    rows = y.reshape(-1, len(w))
+    n_patch = packed.shape[1]
+    size = _chunk_size(n_patch, x.itemsize)
+    shares = split(len(rows), n_threads(), multiple=8)
+
+    def run_share(i):
+        share_first, share_stop = shares[i]
+        n = share_stop - share_first
+        for begin, end in split(n, -(-n // size)):
+            col = scratch('col', (end - begin, n_patch), x.dtype)
+            kernels.im2col(x, col, share_first + begin, 0, end - begin,
+                           *y.shape[1:3], *w.shape[2:], *stride, *pad)
+            np.matmul(col, packed.T, out=rows[share_first + begin:share_first + end])
+    parallel(run_share, len(shares))
+
+
+def backward_data(gy, w, gx, stride, pad):
+    """Gradient of the input.
+
+    Args:
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        w (ndarray): ``(C', C, kh, kw)``.
+        gx (ndarray): ``(B, H, W, C)``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros around ``x`` in the forward pass.
+    """
+    packed = _pack(w)
+    n_patch = packed.shape[1]
+    batch, out_height, out_width, n_out = gy.shape
+    height, kh = gx.shape[1], w.shape[2]
+    size = _chunk_size(n_patch, gy.itemsize)
+    # Whole images where some fit; else bands of rows of one image, for which
+    # the rows of output that two bands share are computed twice.
+    n_images = max(1, size // (out_height * out_width))
+    n_images = min(n_images, -(-batch // n_threads()))
+    band = max(stride[0], size // out_width * stride[0])
+    bands = split(height, -(-height // band))
+    jobs = [(images, rows) for images in split(batch, -(-batch // n_images)) for rows in bands]
+    shares = split(len(jobs), n_threads())
+
+    def run_share(i):
+        for (first, stop), (begin, end) in jobs[slice(*shares[i])]:
+            top = max(0, -(-(begin + pad[0] - kh + 1) // stride[0]))
+            bottom = max(top, min(out_height, (end - 1 + pad[0]) // stride[0] + 1))
+            part = gy[first:stop, top:bottom]
+            col = scratch('col', (*part.shape[:3], n_patch), gy.dtype)
+            if part.size:
+                np.matmul(part.reshape(-1, n_out), packed, out=col.reshape(-1, n_patch))
+            kernels.col2im(col, gx, first, begin, end, top, bottom - top, out_width,
+                           *w.shape[2:], *stride, *pad)
+    parallel(run_share, len(shares))
+
+
+def backward_weights(x, gy, gw, stride, pad):
+    """Gradient of the filters.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        gw (ndarray): ``(C', C, kh, kw)``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros around ``x`` in the forward pass.
+    """
+    n_out, n_patch = len(gw), gw[0].size
+    rows = gy.reshape(-1, n_out)
+    packed = scratch('w', (n_out, n_patch), x.dtype)
+    filters = split(n_out, n_threads(), multiple=8)
+    for first, stop in split(len(rows), -(-len(rows) // _chunk_size(n_patch, x.itemsize))):
+        col = scratch('col', (stop - first, n_patch), x.dtype)
+        parts = split(stop - first, n_threads())
+
+        def gather(i, first=first, col=col, parts=parts):
+            kernels.im2col(x, col, first, *parts[i], *gy.shape[1:3], *gw.shape[2:],
+                           *stride, *pad)
+
+        def multiply(i, first=first, stop=stop, col=col):
+            begin, end = filters[i]
+            transposed = rows[first:stop, begin:end].T
+            if first == 0:
+                np.matmul(transposed, col, out=packed[begin:end])
+                return
+            product = scratch('product', (end - begin, n_patch), x.dtype)
+            np.matmul(transposed, col, out=product)
+            packed[begin:end] += product
+        parallel(gather, len(parts))
+        parallel(multiply, len(filters))
+    parallel(lambda i: kernels.unpack_weights(packed, gw, *filters[i]), len(filters))

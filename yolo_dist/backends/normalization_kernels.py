@@ -1,0 +1,61 @@
+"""Passes over ``(n, C)`` arrays for batch normalisation and leaky ReLU.
+
+Rows are pixels. Sums are kept in float64, so that one pass gives mean and variance.
+"""
+from numba import njit
+
+_jit = njit(nogil=True, cache=True, error_model='numpy')
+
+
+@_jit
+def add_moments(x, begin, end, total, total_squares):
+    """Adds the rows ``begin <= i < end`` and their squares to two float64 vectors."""
+    for i in range(begin, end):
+        for c in range(x.shape[1]):
+            value = x[i, c]
+            total[c] += value
+            total_squares[c] += float(value) * float(value)
+
+
+@_jit
+def normalize(x, y, begin, end, mean, scale, shift, slope):
+    """``y = leaky_relu((x - mean) scale + shift)``; ``y`` may be ``x``."""
+    for i in range(begin, end):
+        for c in range(x.shape[1]):
+            z = (x[i, c] - mean[c]) * scale[c] + shift[c]
+            y[i, c] = z if z > 0 else z * slope
+
+
+@_jit
+def add_gradient_moments(x, gy, begin, end, mean, scale, shift, slope, total, total_products):
+    """Adds the gradient before the ReLU, and its product with ``x - mean``, to two vectors."""
+    for i in range(begin, end):
+        for c in range(x.shape[1]):
+            centred = x[i, c] - mean[c]
+            gz = gy[i, c] if centred * scale[c] + shift[c] > 0 else gy[i, c] * slope
+            total[c] += gz
+            total_products[c] += float(gz) * float(centred)
+
+
+@_jit
+def denormalize(x, gy, gx, begin, end, mean, scale, shift, slope, linear, constant):
+    """``gx = gz scale - (x - mean) linear - constant``; ``gx`` may be ``gy``."""
+    for i in range(begin, end):
+        for c in range(x.shape[1]):
+            centred = x[i, c] - mean[c]
+            gz = gy[i, c] if centred * scale[c] + shift[c] > 0 else gy[i, c] * slope
+            gx[i, c] = gz * scale[c] - centred * linear[c] - constant[c]
+
+
+@_jit
+def leaky_relu(x, y, begin, end, slope):
+    """``y = leaky_relu(x)`` of flat arrays."""
+    for i in range(begin, end):
+        y[i] = x[i] if x[i] > 0 else x[i] * slope
+
+
+@_jit
+def leaky_relu_gradient(condition, gy, gx, begin, end, slope):
+    """``gx``, the gradient where ``condition`` has the sign of the input; flat arrays."""
+    for i in range(begin, end):
+        gx[i] = gy[i] if condition[i] > 0 else gy[i] * slope

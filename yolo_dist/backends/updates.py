@@ -1,0 +1,50 @@
+"""The optimizer's passes over the weights, each reading and writing them once."""
+from numba import njit
+
+from yolo_dist.backends.threads import n_threads
+from yolo_dist.backends.threads import parallel
+from yolo_dist.backends.threads import split
+
+_MIN_SHARE = 1 << 16  # weights that are worth a thread
+
+_jit = njit(nogil=True, cache=True, error_model='numpy')
+
+
+@_jit
+def _momentum(w, g, v, begin, end, lr, momentum):
+    for i in range(begin, end):
+        velocity = v[i] * momentum - g[i]
+        v[i] = velocity
+        w[i] += lr * velocity
+
+
+@_jit
+def _weight_decay(w, g, begin, end, rate):
+    for i in range(begin, end):
+        g[i] += rate * w[i]
+
+
+def _for_each_share(kernel, arrays, factors):
+    flats = [array.reshape(-1) for array in arrays]
+    factors = [arrays[0].dtype.type(factor) for factor in factors]
+    size = arrays[0].size
+    shares = split(size, max(1, min(n_threads(), size // _MIN_SHARE)))
+    parallel(lambda i: kernel(*flats, *shares[i], *factors), len(shares))
+
+
+def momentum(w, g, v, *, lr, momentum):
+    """Moves weights as ``CorrectedMomentumSGD`` does: ``v = momentum v - g``, ``w += lr v``.
+
+    Args:
+        w (ndarray): Weights, contiguous; updated in place.
+        g (ndarray): Their gradient.
+        v (ndarray): Their velocity; updated in place.
+        lr (float): Learning rate.
+        momentum (float): Share of the velocity that is kept.
+    """
+    _for_each_share(_momentum, (w, g, v), (lr, momentum))
+
+
+def weight_decay(w, g, *, rate):
+    """Adds ``rate * w`` to the gradient ``g``, in place."""
+    _for_each_share(_weight_decay, (w, g), (rate,))
