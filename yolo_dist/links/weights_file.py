@@ -8,6 +8,8 @@ import numpy as np
 from yolo_dist.errors import InputError
 
 _MAX_LISTED = 3
+# Where the trainer's snapshot of a run holds the model inside the train chain.
+_IN_SNAPSHOT = 'updater/model:main/model/'
 
 
 def read_weights(path):
@@ -15,7 +17,8 @@ def read_weights(path):
 
     Args:
         path (str or ~pathlib.Path): File that
-            ``chainer.serializers.save_npz(path, model)`` wrote.
+            ``chainer.serializers.save_npz(path, model)`` wrote, or a snapshot
+            of a training run, of which the model is read.
 
     Returns:
         dict of str to ndarray: ``{'extractor/0/conv/W': ...}``.
@@ -28,7 +31,10 @@ def read_weights(path):
         if isinstance(npz, np.ndarray):
             raise ValueError('it holds a single array (*.npy)')
         with npz:
-            return {name: npz[name] for name in npz.files}
+            is_snapshot = any(name.startswith(_IN_SNAPSHOT) for name in npz.files)
+            prefix = _IN_SNAPSHOT if is_snapshot else ''
+            return {name.removeprefix(prefix): npz[name] for name in npz.files
+                    if name.startswith(prefix)}
     except FileNotFoundError:
         raise InputError(f'{path}: there is no such file; expected weights (*.npz)') from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -43,8 +49,7 @@ def check_weights(weights, link, path, *, prefix=''):
         link (~chainer.Link): Link to be filled.
         path (str or ~pathlib.Path): The file, for the message.
         prefix (str or tuple of str): Only names that start so are compared;
-            others that
-            the file holds do not matter. Without one both sides must agree.
+            others that the file holds do not matter. Without one both sides must agree.
 
     Raises:
         InputError: If they differ; the message lists some of the differences.
@@ -67,7 +72,7 @@ def check_weights(weights, link, path, *, prefix=''):
         lines.append(f'... and {len(differences) - _MAX_LISTED} more')
     raise InputError('\n  '.join([
         f'{path}: these weights do not fit {_describe(link, prefix)}; '
-        f'{_advice(weights)}. Differences:', *lines]))
+        'give weights of the same model, width and classes. Differences:', *lines]))
 
 
 def _describe(link, prefix):
@@ -77,9 +82,3 @@ def _describe(link, prefix):
     n_class = getattr(link, 'n_class', getattr(link, 'n_fg_class', None))
     return name if n_class is None else f'{name} with {n_class} classes'
 
-
-def _advice(weights):
-    if any(name.startswith('updater/') for name in weights):
-        return ('the file is a snapshot of a whole training run; give the file of weights '
-                'that lies beside it')
-    return 'give weights of the same model, width and classes'
