@@ -79,7 +79,7 @@ def _convolution_forward(function, inputs):
     # Chainer's own checks of the size, with its messages.
     function._get_out_size(x.shape, w.shape)
     function.retain_inputs((0, 1))
-    y = convolution.forward(channels_last(x), np.ascontiguousarray(w), _geometry(function, w))
+    y = convolution.forward(x, w, _geometry(function, w))
     for b in bias:
         y += b
     return channels_first(y),
@@ -94,11 +94,10 @@ def _convolution_backward(function, indexes, grad_outputs):
         return NotImplemented
     from yolo_dist.backends import convolution
     geometry = _geometry(function, w)
-    x, gy = channels_last(x), channels_last(gy)
+    gy = channels_last(gy)
     gradients = []
     if 0 in indexes:
-        gradients.append(channels_first(convolution.backward_data(
-            gy, np.ascontiguousarray(w), x.shape, geometry)))
+        gradients.append(convolution.backward_data(gy, w, x.shape, geometry))
     if 1 in indexes:
         gradients.append(convolution.backward_weights(x, gy, w.shape, geometry))
     if 2 in indexes:

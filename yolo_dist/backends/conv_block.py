@@ -41,7 +41,7 @@ class ConvBlockFunction(chainer.FunctionNode):
     def forward(self, inputs):
         x, w, gamma, beta = inputs
         self.retain_inputs((0, 1, 2, 3))
-        h = convolution.forward(channels_last(x), np.ascontiguousarray(w), self.geometry)
+        h = convolution.forward(x, w, self.geometry)
         mean, var = normalization.moments(h)
         inv_std = np.reciprocal(np.sqrt(var + h.dtype.type(self.eps)))
         y = normalization.normalize(h, mean, gamma * inv_std, beta, self.slope)
@@ -58,11 +58,9 @@ class ConvBlockFunction(chainer.FunctionNode):
         h, mean, inv_std = self.saved
         gy = channels_last(grad_outputs[0].array)
         gh, ggamma, gbeta = normalization.backward(h, gy, mean, inv_std, gamma, beta, self.slope)
-        x = channels_last(x)
         gx = gw = None
         if 0 in indexes:
-            gx = channels_first(convolution.backward_data(
-                gh, np.ascontiguousarray(w), x.shape, self.geometry))
+            gx = convolution.backward_data(gh, w, x.shape, self.geometry)
         if 1 in indexes:
             gw = convolution.backward_weights(x, gh, w.shape, self.geometry)
         gradients = gx, gw, ggamma, gbeta
@@ -94,7 +92,7 @@ def infer(x, w, gamma, beta, mean, var, *, geometry, eps, slope):
     Returns:
         ndarray: ``(B, C', H', W')``.
     """
-    y = convolution.forward(channels_last(x), np.ascontiguousarray(w), geometry)
+    y = convolution.forward(x, w, geometry)
     scale = gamma / np.sqrt(var + var.dtype.type(eps))
     normalization.normalize(y, mean, scale, beta, slope, out=y)
     return channels_first(y)

@@ -1,4 +1,4 @@
-"""Convolution and its gradients on images whose channels lie together in memory.
+"""Convolution and its gradients, by the algorithm that suits the layer.
 
 Chainer's own convolution hands out arrays of shape ``(B, C, H, W)`` whose memory
 is ``(B, H, W, C)``, and NumPy keeps that order through everything elementwise.
@@ -10,10 +10,13 @@ import functools
 import numpy as np
 
 from yolo_dist.backends import im2col
+from yolo_dist.backends import planes
 from yolo_dist.backends import pointwise
 from yolo_dist.backends import winograd
+from yolo_dist.backends.layout import channels_first
+from yolo_dist.backends.layout import channels_last
 
-_MIN_WINOGRAD_CHANNELS = 8  # below, the transforms are scalar and the products thin
+_VECTOR = 8  # channels; fewer are no vector
 
 
 class Geometry:
@@ -32,20 +35,22 @@ class Geometry:
         n_out, n_in, *self.ksize = w_shape
         self.stride = stride
         self.pad = pad
-        if stride != (1, 1):
+        if n_in < _VECTOR and self.ksize != [1, 1]:
+            self.algorithm = 'planes'
+        elif stride != (1, 1):
             self.algorithm = 'im2col'
         elif self.ksize == [1, 1] and pad == (0, 0):
             self.algorithm = 'pointwise'
         elif self.ksize == [3, 3] and pad in ((0, 0), (1, 1)) \
-                and min(n_out, n_in) >= _MIN_WINOGRAD_CHANNELS:
+                and n_out >= _VECTOR:
             self.algorithm = 'winograd'
         else:
             self.algorithm = 'im2col'
 
     def out_shape(self, x_shape, n_out):
-        """Shape of the output ``(B, H', W', C')`` for an input ``(B, H, W, C)``."""
+        """Shape of the output ``(B, H', W', C')`` for an input ``(B, C, H, W)``."""
         sizes = ((size + 2 * p - k) // s + 1
-                 for size, k, s, p in zip(x_shape[1:3], self.ksize, self.stride, self.pad))
+                 for size, k, s, p in zip(x_shape[2:], self.ksize, self.stride, self.pad))
         return (x_shape[0], *sizes, n_out)
 
 
@@ -59,20 +64,23 @@ def forward(x, w, geometry):
     """Convolves.
 
     Args:
-        x (ndarray): ``(B, H, W, C)``, contiguous.
-        w (ndarray): ``(C', C, kh, kw)``, contiguous.
+        x (ndarray): ``(B, C, H, W)``.
+        w (ndarray): ``(C', C, kh, kw)``.
         geometry (Geometry): The rest.
 
     Returns:
-        ndarray: ``(B, H', W', C')``.
+        ndarray: ``(B, H', W', C')``, contiguous.
     """
+    w = np.ascontiguousarray(w)
     y = np.empty(geometry.out_shape(x.shape, len(w)), x.dtype)
-    if geometry.algorithm == 'pointwise':
-        pointwise.forward(x, w, y)
+    if geometry.algorithm == 'planes':
+        planes.forward(np.ascontiguousarray(x), w, y, geometry.stride, geometry.pad)
+    elif geometry.algorithm == 'pointwise':
+        pointwise.forward(channels_last(x), w, y)
     elif geometry.algorithm == 'winograd':
-        winograd.forward(x, w, y, geometry.pad[0])
+        winograd.forward(channels_last(x), w, y, geometry.pad[0])
     else:
-        im2col.forward(x, w, y, geometry.stride, geometry.pad)
+        im2col.forward(channels_last(x), w, y, geometry.stride, geometry.pad)
     return y
 
 
@@ -81,28 +89,30 @@ def backward_data(gy, w, x_shape, geometry):
 
     Args:
         gy (ndarray): ``(B, H', W', C')``, contiguous.
-        w (ndarray): ``(C', C, kh, kw)``, contiguous.
-        x_shape (tuple of int): ``(B, H, W, C)``.
+        w (ndarray): ``(C', C, kh, kw)``.
+        x_shape (tuple of int): ``(B, C, H, W)``.
         geometry (Geometry): The rest.
 
     Returns:
-        ndarray: ``(B, H, W, C)``.
+        ndarray: ``(B, C, H, W)``.
     """
-    gx = np.empty(x_shape, gy.dtype)
+    w = np.ascontiguousarray(w)
+    batch, n_in, height, width = x_shape
+    gx = np.empty((batch, height, width, n_in), gy.dtype)
     if geometry.algorithm == 'pointwise':
         pointwise.backward_data(gy, w, gx)
     elif geometry.algorithm == 'winograd':
         winograd.backward_data(gy, w, gx, geometry.pad[0])
     else:
         im2col.backward_data(gy, w, gx, geometry.stride, geometry.pad)
-    return gx
+    return channels_first(gx)
 
 
 def backward_weights(x, gy, w_shape, geometry):
     """Computes the gradient of the filters.
 
     Args:
-        x (ndarray): ``(B, H, W, C)``, contiguous.
+        x (ndarray): ``(B, C, H, W)``.
         gy (ndarray): ``(B, H', W', C')``, contiguous.
         w_shape (tuple of int): ``(C', C, kh, kw)``.
         geometry (Geometry): The rest.
@@ -111,10 +121,12 @@ def backward_weights(x, gy, w_shape, geometry):
         ndarray: ``(C', C, kh, kw)``, contiguous.
     """
     gw = np.empty(w_shape, x.dtype)
-    if geometry.algorithm == 'pointwise':
-        pointwise.backward_weights(x, gy, gw)
+    if geometry.algorithm == 'planes':
+        planes.backward_weights(np.ascontiguousarray(x), gy, gw, geometry.stride, geometry.pad)
+    elif geometry.algorithm == 'pointwise':
+        pointwise.backward_weights(channels_last(x), gy, gw)
     elif geometry.algorithm == 'winograd':
-        winograd.backward_weights(x, gy, gw, geometry.pad[0])
+        winograd.backward_weights(channels_last(x), gy, gw, geometry.pad[0])
     else:
-        im2col.backward_weights(x, gy, gw, geometry.stride, geometry.pad)
+        im2col.backward_weights(channels_last(x), gy, gw, geometry.stride, geometry.pad)
     return gw

@@ -3,7 +3,7 @@ import numpy as np
 
 from yolo_dist.backends import im2col_kernels as kernels
 from yolo_dist.backends.threads import n_threads
-from yolo_dist.backends.threads import parallel
+from yolo_dist.backends.threads import parallel_ranges
 from yolo_dist.backends.threads import split
 from yolo_dist.backends.workspace import scratch
 
@@ -17,8 +17,8 @@ def _chunk_size(n_patch, itemsize):
 
 def _pack(w):
     packed = scratch('w', (w.shape[0], w[0].size), w.dtype)
-    parts = split(w.shape[0], n_threads())
-    parallel(lambda i: kernels.pack_weights(w, packed, *parts[i]), len(parts))
+    parallel_ranges(lambda begin, end: kernels.pack_weights(w, packed, begin, end), len(w),
+                    min_length=16)
     return packed
 
 
@@ -36,17 +36,16 @@ def forward(x, w, y, stride, pad):
     rows = y.reshape(-1, len(w))
     n_patch = packed.shape[1]
     size = _chunk_size(n_patch, x.itemsize)
-    shares = split(len(rows), n_threads(), multiple=8)
 
-    def run_share(i):
-        share_first, share_stop = shares[i]
-        n = share_stop - share_first
+    def run(share_begin, share_end):
+        n = share_end - share_begin
         for begin, end in split(n, -(-n // size)):
+            first = share_begin + begin
             col = scratch('col', (end - begin, n_patch), x.dtype)
-            kernels.im2col(x, col, share_first + begin, 0, end - begin,
+            kernels.im2col(x, col, first, 0, end - begin,
                            *y.shape[1:3], *w.shape[2:], *stride, *pad)
-            np.matmul(col, packed.T, out=rows[share_first + begin:share_first + end])
-    parallel(run_share, len(shares))
+            np.matmul(col, packed.T, out=rows[first:first + end - begin])
+    parallel_ranges(run, len(rows), multiple=8)
 
 
 def backward_data(gy, w, gx, stride, pad):
@@ -71,10 +70,9 @@ def backward_data(gy, w, gx, stride, pad):
     band = max(stride[0], size // out_width * stride[0])
     bands = split(height, -(-height // band))
     jobs = [(images, rows) for images in split(batch, -(-batch // n_images)) for rows in bands]
-    shares = split(len(jobs), n_threads())
 
-    def run_share(i):
-        for (first, stop), (begin, end) in jobs[slice(*shares[i])]:
+    def run(begin_job, end_job):
+        for (first, stop), (begin, end) in jobs[begin_job:end_job]:
             top = max(0, -(-(begin + pad[0] - kh + 1) // stride[0]))
             bottom = max(top, min(out_height, (end - 1 + pad[0]) // stride[0] + 1))
             part = gy[first:stop, top:bottom]
@@ -83,7 +81,7 @@ def backward_data(gy, w, gx, stride, pad):
                 np.matmul(part.reshape(-1, n_out), packed, out=col.reshape(-1, n_patch))
             kernels.col2im(col, gx, first, begin, end, top, bottom - top, out_width,
                            *w.shape[2:], *stride, *pad)
-    parallel(run_share, len(shares))
+    parallel_ranges(run, len(jobs))
 
 
 def backward_weights(x, gy, gw, stride, pad):
@@ -99,17 +97,15 @@ def backward_weights(x, gy, gw, stride, pad):
     n_out, n_patch = len(gw), gw[0].size
     rows = gy.reshape(-1, n_out)
     packed = scratch('w', (n_out, n_patch), x.dtype)
-    filters = split(n_out, n_threads(), multiple=8)
-    for first, stop in split(len(rows), -(-len(rows) // _chunk_size(n_patch, x.itemsize))):
-        col = scratch('col', (stop - first, n_patch), x.dtype)
-        parts = split(stop - first, n_threads())
 
-        def gather(i, first=first, col=col, parts=parts):
-            kernels.im2col(x, col, first, *parts[i], *gy.shape[1:3], *gw.shape[2:],
+    def accumulate(first, stop):
+        col = scratch('col', (stop - first, n_patch), x.dtype)
+
+        def gather(begin, end):
+            kernels.im2col(x, col, first, begin, end, *gy.shape[1:3], *gw.shape[2:],
                            *stride, *pad)
 
-        def multiply(i, first=first, stop=stop, col=col):
-            begin, end = filters[i]
+        def multiply(begin, end):
             transposed = rows[first:stop, begin:end].T
             if first == 0:
                 np.matmul(transposed, col, out=packed[begin:end])
@@ -117,6 +113,10 @@ def backward_weights(x, gy, gw, stride, pad):
             product = scratch('product', (end - begin, n_patch), x.dtype)
             np.matmul(transposed, col, out=product)
             packed[begin:end] += product
-        parallel(gather, len(parts))
-        parallel(multiply, len(filters))
-    parallel(lambda i: kernels.unpack_weights(packed, gw, *filters[i]), len(filters))
+        parallel_ranges(gather, stop - first, min_length=16)
+        parallel_ranges(multiply, n_out, multiple=8)
+
+    for chunk in split(len(rows), -(-len(rows) // _chunk_size(n_patch, x.itemsize))):
+        accumulate(*chunk)
+    parallel_ranges(lambda begin, end: kernels.unpack_weights(packed, gw, begin, end), n_out,
+                    min_length=16)

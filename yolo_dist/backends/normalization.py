@@ -37,7 +37,7 @@ def _sum(rows, k, add):
 
 
 def _tile(k, dtype, *vectors):
-    return [np.tile(vector, k).astype(dtype, copy=False) for vector in vectors]
+    return [np.concatenate([vector] * k).astype(dtype, copy=False) for vector in vectors]
 
 
 def moments(x):

@@ -1,21 +1,18 @@
 """1x1 convolution of stride 1: a matrix product and nothing else."""
 import numpy as np
 
-from yolo_dist.backends.threads import n_threads
-from yolo_dist.backends.threads import parallel
-from yolo_dist.backends.threads import split
+from yolo_dist.backends.threads import parallel_ranges
 
 
 def _multiply(a, b, out):
     """``out = a @ b``, the longer side of ``out`` divided among the threads."""
     n_rows, n_columns = out.shape
     if n_rows >= n_columns:
-        rows = split(n_rows, n_threads(), multiple=16)
-        parallel(lambda i: np.matmul(a[slice(*rows[i])], b, out=out[slice(*rows[i])]), len(rows))
+        parallel_ranges(lambda begin, end: np.matmul(a[begin:end], b, out=out[begin:end]),
+                        n_rows, multiple=16)
         return
-    columns = split(n_columns, n_threads(), multiple=16)
-    parallel(lambda i: np.matmul(a, b[:, slice(*columns[i])], out=out[:, slice(*columns[i])]),
-             len(columns))
+    parallel_ranges(lambda begin, end: np.matmul(a, b[:, begin:end], out=out[:, begin:end]),
+                    n_columns, multiple=16)
 
 
 def _rows(x):

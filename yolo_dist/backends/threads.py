@@ -32,7 +32,7 @@ def n_threads():
     """
     if getattr(_local, 'is_inside', False):
         return 1
-    return max((library.get_num_threads() or 1 for library in _blas_libraries()), default=1)
+    return max([library.get_num_threads() or 1 for library in _blas_libraries()], default=1)
 
 
 @contextlib.contextmanager
@@ -119,3 +119,20 @@ def split(n, n_parts, *, multiple=1):
     n_parts = max(1, min(n_parts, n_units))
     cuts = [min(n, n_units * i // n_parts * multiple) for i in range(n_parts + 1)]
     return list(zip(cuts, cuts[1:]))
+
+
+def parallel_ranges(function, n, *, multiple=1, min_length=1):
+    """Runs ``function(begin, end)`` over parts of ``range(n)``, a thread for each.
+
+    Args:
+        function (callable): Releases the GIL for most of its time.
+        n (int): Length.
+        multiple (int): See :func:`split`.
+        min_length (int): Parts are not made shorter than about this.
+    """
+    n_parts = min(n_threads(), n // max(multiple, min_length))
+    if n_parts <= 1:
+        function(0, n)
+        return
+    parts = split(n, n_parts, multiple=multiple)
+    parallel(lambda i: function(*parts[i]), len(parts))

@@ -1,9 +1,7 @@
 """The optimizer's passes over the weights, each reading and writing them once."""
 from numba import njit
 
-from yolo_dist.backends.threads import n_threads
-from yolo_dist.backends.threads import parallel
-from yolo_dist.backends.threads import split
+from yolo_dist.backends.threads import parallel_ranges
 
 _MIN_SHARE = 1 << 16  # weights that are worth a thread
 
@@ -27,9 +25,8 @@ def _weight_decay(w, g, begin, end, rate):
 def _for_each_share(kernel, arrays, factors):
     flats = [array.reshape(-1) for array in arrays]
     factors = [arrays[0].dtype.type(factor) for factor in factors]
-    size = arrays[0].size
-    shares = split(size, max(1, min(n_threads(), size // _MIN_SHARE)))
-    parallel(lambda i: kernel(*flats, *shares[i], *factors), len(shares))
+    parallel_ranges(lambda begin, end: kernel(*flats, begin, end, *factors), arrays[0].size,
+                    min_length=_MIN_SHARE)
 
 
 def momentum(w, g, v, *, lr, momentum):

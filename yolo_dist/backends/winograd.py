@@ -12,6 +12,7 @@ import numpy as np
 from yolo_dist.backends import winograd_kernels as kernels
 from yolo_dist.backends.threads import n_threads
 from yolo_dist.backends.threads import parallel
+from yolo_dist.backends.threads import parallel_ranges
 from yolo_dist.backends.threads import split
 from yolo_dist.backends.workspace import scratch
 
@@ -32,8 +33,8 @@ def _cut_tiles(n_tiles, n_channels, itemsize):
 
 def _transform_weights(w, is_flipped):
     u = scratch('u', (16, *w.shape[:2]), w.dtype)
-    parts = split(w.shape[0], n_threads())
-    parallel(lambda i: kernels.transform_weights(w, u, *parts[i], is_flipped), len(parts))
+    parallel_ranges(lambda begin, end: kernels.transform_weights(w, u, begin, end, is_flipped),
+                    len(w), min_length=16)
     return u
 
 
@@ -45,14 +46,12 @@ def _correlate(x, u, y, pad):
     def run(first, stop):
         v = scratch('v', (16, stop - first, n_in), x.dtype)
         m = scratch('m', (16, stop - first, n_out), x.dtype)
-        planes = split(16, n_threads())
-        tiles = split(stop - first, n_threads())
-        parallel(lambda i: kernels.transform_input(
-            x, v, first, *tiles[i], tiles_y, tiles_x, pad), len(tiles))
-        parallel(lambda i: np.matmul(v[slice(*planes[i])], u[slice(*planes[i])],
-                                     out=m[slice(*planes[i])]), len(planes))
-        parallel(lambda i: kernels.transform_output(
-            m, y, first, *tiles[i], tiles_y, tiles_x), len(tiles))
+        parallel_ranges(lambda begin, end: kernels.transform_input(
+            x, v, first, begin, end, tiles_y, tiles_x, pad), stop - first, min_length=16)
+        parallel_ranges(lambda begin, end: np.matmul(
+            v[begin:end], u[begin:end], out=m[begin:end]), 16)
+        parallel_ranges(lambda begin, end: kernels.transform_output(
+            m, y, first, begin, end, tiles_y, tiles_x), stop - first, min_length=16)
 
     def run_share(i):
         for chunk in chunks[slice(*shares[i])]:
@@ -100,28 +99,27 @@ def backward_weights(x, gy, gw, pad):
     n_tiles, tiles_y, tiles_x = _count_tiles(gy.shape)
     n_out, n_in = gw.shape[:2]
     gu = scratch('u', (16, n_out, n_in), x.dtype)
-    planes = split(16, n_threads())
 
-    def multiply(i, z, v, is_first):
-        if is_first:
-            k = slice(*planes[i])
-            np.matmul(z[k].transpose(0, 2, 1), v[k], out=gu[k])
-            return
-        product = scratch('product', (n_out, n_in), x.dtype)
-        for k in range(*planes[i]):
-            np.matmul(z[k].T, v[k], out=product)
-            gu[k] += product
-
-    for first, stop in _cut_tiles(n_tiles, (n_in + n_out) // 2, x.itemsize):
+    def accumulate(first, stop):
         v = scratch('v', (16, stop - first, n_in), x.dtype)
         z = scratch('m', (16, stop - first, n_out), x.dtype)
-        tiles = split(stop - first, n_threads())
 
-        def transform(i, first=first, v=v, z=z, tiles=tiles):
-            kernels.transform_input(x, v, first, *tiles[i], tiles_y, tiles_x, pad)
-            kernels.transform_output_gradient(gy, z, first, *tiles[i], tiles_y, tiles_x)
-        parallel(transform, len(tiles))
-        parallel(lambda i, z=z, v=v, f=first: multiply(i, z, v, f == 0), len(planes))
+        def transform(begin, end):
+            kernels.transform_input(x, v, first, begin, end, tiles_y, tiles_x, pad)
+            kernels.transform_output_gradient(gy, z, first, begin, end, tiles_y, tiles_x)
 
-    parts = split(n_out, n_threads())
-    parallel(lambda i: kernels.transform_weight_gradient(gu, gw, *parts[i]), len(parts))
+        def multiply(begin, end):
+            if first == 0:
+                np.matmul(z[begin:end].transpose(0, 2, 1), v[begin:end], out=gu[begin:end])
+                return
+            product = scratch('product', (n_out, n_in), x.dtype)
+            for k in range(begin, end):
+                np.matmul(z[k].T, v[k], out=product)
+                gu[k] += product
+        parallel_ranges(transform, stop - first, min_length=16)
+        parallel_ranges(multiply, 16)
+
+    for chunk in _cut_tiles(n_tiles, (n_in + n_out) // 2, x.itemsize):
+        accumulate(*chunk)
+    parallel_ranges(lambda begin, end: kernels.transform_weight_gradient(gu, gw, begin, end),
+                    n_out, min_length=16)

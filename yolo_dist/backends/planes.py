@@ -1,0 +1,92 @@
+"""Convolution of images of few channels, such as the first layer's three.
+
+A pixel's channels make no vector here. The patches are laid out transposed, one
+filter tap after the other over all pixels, so that copies and products run along
+the rows of the image.
+"""
+import numpy as np
+from numba import njit
+
+from yolo_dist.backends.threads import parallel_ranges
+from yolo_dist.backends.threads import split
+from yolo_dist.backends.workspace import scratch
+
+_CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time
+
+
+@njit(nogil=True, cache=True, error_model='numpy')
+def _gather(x, taps, b, first_row, kh, kw, sy, sx, ph, pw):
+    """``taps`` is ``(C, kh, kw, rows, W')``; ``x`` is ``(B, C, H, W)``."""
+    n_channels, _, _, n_rows, out_width = taps.shape
+    _, _, height, width = x.shape
+    for c in range(n_channels):
+        for p in range(kh):
+            for q in range(kw):
+                # Output columns whose pixel lies in the image.
+                begin = min(out_width, max(0, -((q - pw) // sx)))
+                end = max(begin, min(out_width, (width - 1 - q + pw) // sx + 1))
+                for i in range(n_rows):
+                    y = (first_row + i) * sy + p - ph
+                    row = taps[c, p, q, i]
+                    if y < 0 or y >= height:
+                        row[:] = 0
+                        continue
+                    source = x[b, c, y]
+                    row[:begin] = 0
+                    for z in range(begin, end):
+                        row[z] = source[z * sx + q - pw]
+                    row[end:] = 0
+
+
+def _bands(y_shape, n_taps, itemsize):
+    """Bands of output rows ``(image, begin, end)``."""
+    batch, height, width, _ = y_shape
+    rows = max(1, _CHUNK_BYTES // (n_taps * width * itemsize))
+    return [(b, *band) for b in range(batch) for band in split(height, -(-height // rows))]
+
+
+def forward(x, w, y, stride, pad):
+    """``y = x * w``.
+
+    Args:
+        x (ndarray): ``(B, C, H, W)``, contiguous.
+        w (ndarray): ``(C', C, kh, kw)``, contiguous.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros around ``x``.
+    """
+    n_taps = w[0].size
+    matrix = w.reshape(len(w), n_taps).T
+    bands = _bands(y.shape, n_taps, x.itemsize)
+
+    def run(begin_band, end_band):
+        for b, begin, end in bands[begin_band:end_band]:
+            taps = scratch('col', (*w.shape[1:], end - begin, y.shape[2]), x.dtype)
+            _gather(x, taps, b, begin, *w.shape[2:], *stride, *pad)
+            np.matmul(taps.reshape(n_taps, -1).T, matrix, out=y[b, begin:end].reshape(-1, len(w)))
+    parallel_ranges(run, len(bands))
+
+
+def backward_weights(x, gy, gw, stride, pad):
+    """Gradient of the filters.
+
+    Args:
+        x (ndarray): ``(B, C, H, W)``, contiguous.
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        gw (ndarray): ``(C', C, kh, kw)``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros around ``x`` in the forward pass.
+    """
+    n_taps, n_out = gw[0].size, len(gw)
+    bands = _bands(gy.shape, n_taps, x.itemsize)
+    products = np.empty((len(bands), n_out, n_taps), x.dtype)
+
+    def run(begin_band, end_band):
+        for i in range(begin_band, end_band):
+            b, begin, end = bands[i]
+            taps = scratch('col', (*gw.shape[1:], end - begin, gy.shape[2]), x.dtype)
+            _gather(x, taps, b, begin, *gw.shape[2:], *stride, *pad)
+            np.matmul(gy[b, begin:end].reshape(-1, n_out).T, taps.reshape(n_taps, -1).T,
+                      out=products[i])
+    parallel_ranges(run, len(bands))
+    products.sum(axis=0, out=gw.reshape(n_out, n_taps))
