@@ -9,7 +9,9 @@ _GLYPH_MARGIN_PX = 24
 
 
 def draw_background(photographs, size_hw, rng):
-    """Cuts a piece out of a photograph, mirrors it perhaps and darkens it.
+    """Cuts a piece out of a photograph, mirrors it perhaps, halves its contrast and darkens it.
+
+    Digits stand out enough for a quarter-width network to learn them within minutes.
 
     Args:
         photographs (sequence of ndarray): uint8 ``(3, H, W)``.
@@ -17,7 +19,7 @@ def draw_background(photographs, size_hw, rng):
         rng (numpy.random.Generator): Source of all randomness.
 
     Returns:
-        ndarray: float32 ``(H, W, 3)`` in [0, 255], RGB, of mean at most 85.
+        ndarray: float32 ``(H, W, 3)`` in [0, 255], RGB, of mean at most 70.
     """
     photograph = photographs[rng.integers(len(photographs))]
     height, width = size_hw
@@ -30,7 +32,8 @@ def draw_background(photographs, size_hw, rng):
     crop = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    target_mean = rng.uniform(35, 85)
+    crop = 0.5 * crop + 0.5 * crop.mean(axis=(0, 1))
+    target_mean = rng.uniform(35, 70)
     return crop * min(1.0, target_mean / max(float(crop.mean()), 1.0))
 
 

@@ -33,7 +33,7 @@ def make_mini_imagenet(directory, *, seed=0, n_train=2000, n_val=500, size_px=72
     """
     if seed < 0:
         raise InputError(f'seed: found {seed}, expected a whole number of at least 0')
-    recipe = {'set': 'mini-imagenet', 'version': 1, 'seed': seed,
+    recipe = {'set': 'mini-imagenet', 'version': 2, 'seed': seed,
               'n_train': n_train, 'n_val': n_val, 'size_px': size_px}
     with write_whole_set(directory, recipe) as root:
         if root is None:
@@ -58,9 +58,9 @@ def _draw(sources, label, size_px, rng):
     scene = draw_background(sources.photographs, (size_px, size_px), rng)
     examples = sources.digits[label]
     digit = examples[rng.integers(len(examples))]
-    glyph = draw_glyph(digit, round(size_px * rng.uniform(0.55, 0.8)), rng)
+    glyph = draw_glyph(digit, round(size_px * rng.uniform(0.65, 0.8)), rng)
     # The centre of the picture, more or less: the outer tenth is often cropped away.
     room = size_px - np.array(glyph.shape)
-    top, left = np.rint(room * rng.uniform(0.3, 0.7, 2)).astype(int)
+    top, left = np.rint(room * rng.uniform(0.35, 0.65, 2)).astype(int)
     paste_glyph(scene, glyph, max(top, 0), max(left, 0), opacity=1.0, rng=rng)
     return scene

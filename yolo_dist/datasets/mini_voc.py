@@ -45,7 +45,7 @@ def make_mini_voc(directory, *, seed=0, n_trainval=800, n_test=200, min_side_px=
     """
     if seed < 0:
         raise InputError(f'seed: found {seed}, expected a whole number of at least 0')
-    recipe = {'set': 'mini-voc', 'version': 1, 'seed': seed,
+    recipe = {'set': 'mini-voc', 'version': 2, 'seed': seed,
               'n_trainval': n_trainval, 'n_test': n_test,
               'min_side_px': min_side_px, 'max_side_px': max_side_px,
               'min_digit_px': min_digit_px, 'max_digit_px': max_digit_px}
