@@ -1,0 +1,283 @@
+"""The main job under mpiexec: training, resume, evaluation, and how it fails."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from yolo_dist.datasets import make_mini_imagenet, make_mini_voc
+
+ROOT = pathlib.Path(__file__).parent.parent
+TINY = ['model.width=0.03', 'data.batch_size_per_worker=4', 'run.log_every_iterations=2',
+        'run.evaluate_every_epochs=2', 'run.snapshot_every_epochs=1', 'schedule.epochs=4',
+        'data.evaluation.batch_size=4']
+CLASSIFICATION = [*TINY, 'data.input_size_px=32', 'data.evaluation.input_size_px=32']
+DETECTION = [*TINY, 'data.input_size_px=64', 'data.evaluation.input_size_px=64',
+             'data.evaluation.score_thresh=0.05', 'model.pretrained=null',
+             'schedule.decay.at_epochs=[2.0, 3.0]',
+             'data.multi_scale={sizes_px: [32, 64], every_iterations: 2, final_iterations: 2}']
+
+
+def settings(overrides):
+    return [argument for override in overrides for argument in ('--set', override)]
+
+
+@pytest.fixture(scope='session')
+def mini_imagenet(tmp_path_factory):
+    path = tmp_path_factory.mktemp('data') / 'mini-imagenet'
+    make_mini_imagenet(path, n_train=30, n_val=11, size_px=32)
+    return path
+
+
+@pytest.fixture(scope='session')
+def mini_voc(tmp_path_factory):
+    path = tmp_path_factory.mktemp('data') / 'mini-voc'
+    make_mini_voc(path, n_trainval=22, n_test=7)
+    return path
+
+
+@pytest.fixture
+def train(mpiexec, tmp_path, mini_imagenet, mini_voc):
+    """Trains a quickstart experiment made tiny: ``train(model, *arguments, n=2, set=())``."""
+    def train(model, *arguments, n=2, results='results', script=('-m', 'yolo_dist.train'), set=()):
+        is_detector = model.startswith('yolo')
+        overrides = [*(DETECTION if is_detector else CLASSIFICATION),
+                     f'data.root={mini_voc if is_detector else mini_imagenet}', *set]
+        return mpiexec(n, *script, ROOT / f'experiments/quickstart_{model}.yaml',
+                       '--results', results, *arguments, *settings(overrides), cwd=tmp_path)
+    return train
+
+
+def load(path):
+    with np.load(path) as npz:
+        return {name: npz[name] for name in npz.files}
+
+
+def assert_equal(first, second):
+    """Two npz files hold the same to the last bit, the clock left out."""
+    first, second = load(first), load(second)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        # LogReport's state holds the seconds that have passed.
+        if 'elapsed_time' not in name and 'LogReport' not in name:
+            np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+@pytest.mark.parametrize('model', ['darknet53', 'yolo_v3', 'darknet19', 'yolo_v2'])
+def test_two_and_two_epochs_equal_four_to_the_last_bit(train, tmp_path, model):
+    """A run that was stopped and resumed ends where the uninterrupted one does."""
+    whole = train(model, results='whole')
+    assert whole.returncode == 0, whole.stderr
+    first = train(model, results='parts', set=['run.stop_after_epochs=2'])
+    assert first.returncode == 0, first.stderr
+    parts = tmp_path / f'parts/quickstart_{model}'
+    assert json.loads((parts / 'status.json').read_text())['state'] == 'stopped'
+    second = train(model, '--resume', results='parts')
+    assert second.returncode == 0, second.stderr
+    assert 'resumed from' in second.stdout
+
+    directory = tmp_path / f'whole/quickstart_{model}'
+    n_iterations = json.loads((directory / 'status.json').read_text())['iteration']
+    assert_equal(directory / 'weights_final.npz', parts / 'weights_final.npz')
+    snapshot = f'snapshot_iter_{n_iterations}.npz'
+    assert_equal(directory / snapshot, parts / snapshot)
+    logs = [json.loads((path / 'log.json').read_text()) for path in (directory, parts)]
+    for log in logs:
+        for entry in log:
+            del entry['elapsed_time'], entry['images_per_second']
+    assert logs[0] == logs[1]
+
+
+def test_a_run_directory_holds_what_is_needed_to_run_it_again(train, mpiexec, tmp_path):
+    """Its config.yaml is an experiment that leads to the same weights."""
+    assert train('darknet19').returncode == 0
+    directory = tmp_path / 'results/quickstart_darknet19'
+    assert {path.name for path in directory.iterdir()} >= {
+        'config.yaml', 'environment.json', 'status.json', 'log.json', 'curves.png',
+        'weights_best.npz', 'weights_final.npz'}
+    environment = json.loads((directory / 'environment.json').read_text())[0]
+    assert environment['packages']['chainer'] == '7.8.1'
+    assert environment['git'] is None or environment['git']['commit']
+    assert 'run.seed' not in environment and '--set' in environment['command']
+    again = mpiexec(2, '-m', 'yolo_dist.train', directory / 'config.yaml', '--results', 'again',
+                    cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert_equal(directory / 'weights_final.npz',
+                 tmp_path / 'again/quickstart_darknet19/weights_final.npz')
+
+
+def test_only_the_last_snapshots_are_kept(train, tmp_path):
+    """``run.keep_snapshots`` of them, and nothing unfinished."""
+    assert train('darknet19', set=['run.keep_snapshots=2']).returncode == 0
+    names = {path.name for path in (tmp_path / 'results/quickstart_darknet19').iterdir()}
+    assert len([name for name in names if name.startswith('snapshot')]) == 2
+    assert not [name for name in names if name.startswith(('.', 'tmp'))]
+
+
+def test_a_done_run_is_not_run_again(train, tmp_path):
+    """--resume does nothing then, and without it the directory is protected."""
+    assert train('darknet19').returncode == 0
+    weights = tmp_path / 'results/quickstart_darknet19/weights_final.npz'
+    written = weights.stat().st_mtime_ns
+    again = train('darknet19', '--resume')
+    assert again.returncode == 0 and 'done already' in again.stdout
+    protected = train('darknet19')
+    assert protected.returncode == 2
+    assert protected.stderr.count('holds a run already (done)') == 1
+    assert weights.stat().st_mtime_ns == written
+
+
+def test_resume_refuses_another_configuration(train, tmp_path):
+    """What is computed must not change between sittings; the error names the key."""
+    assert train('darknet19', set=['run.stop_after_epochs=1']).returncode == 0
+    other = train('darknet19', '--resume', set=['optimizer.base_lr=0.5'])
+    assert other.returncode == 2
+    assert other.stderr.count('another configuration') == 1
+    assert 'optimizer.base_lr' in other.stderr and '0.5 now' in other.stderr
+
+
+@pytest.mark.parametrize('model', ['darknet53', 'yolo_v3'])
+def test_evaluation_does_not_depend_on_the_number_of_processes(train, mpiexec, tmp_path, model):
+    """1, 2 and 3 processes, weights and snapshot, all say what training said at its end."""
+    assert train(model).returncode == 0
+    directory = tmp_path / f'results/quickstart_{model}'
+    final = json.loads((directory / 'status.json').read_text())['metrics']
+    snapshot = next(directory.glob('snapshot_iter_*.npz'))
+    last = max(directory.glob('snapshot_iter_*.npz'), key=lambda path: int(path.stem.split('_')[2]))
+    assert snapshot.exists()
+    for n, target in ((1, directory), (2, directory), (3, last)):
+        done = mpiexec(n, '-m', 'yolo_dist.evaluate', target, '--json', 'out.json', cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        metrics = json.loads((tmp_path / 'out.json').read_text())
+        for name, value in final.items():
+            assert metrics[name.removeprefix('val/')] == pytest.approx(value, abs=1e-4)
+        assert metrics['n_images'] == (7 if model == 'yolo_v3' else 11)
+    assert (directory / 'examples.png').stat().st_size > 10_000
+    assert 'mAP' in done.stdout if model == 'yolo_v3' else 'top-1' in done.stdout
+
+
+def test_a_detector_starts_from_a_classifier(train, tmp_path):
+    """``{results}`` leads to the classifier's run, and its convolutions are taken over."""
+    assert train('darknet19', set=['run.stop_after_epochs=1']).returncode == 0
+    assert train('darknet19', '--resume').returncode == 0
+    pretrained = ['model.pretrained="{results}/quickstart_darknet19/weights_final.npz"',
+                  'optimizer.base_lr=1.0e-12', 'run.stop_after_epochs=0.5',
+                  'optimizer.weight_decay=0.0']
+    detector = train('yolo_v2', set=pretrained)
+    assert detector.returncode == 0, detector.stderr
+    classifier = load(tmp_path / 'results/quickstart_darknet19/weights_final.npz')
+    snapshot = load(next((tmp_path / 'results/quickstart_yolo_v2').glob('snapshot_iter_*.npz')))
+    for name in ('extractor/0/conv/W', 'extractor/17/conv/W', 'extractor/17/bn/gamma'):
+        np.testing.assert_allclose(snapshot[f'updater/model:main/model/{name}'],
+                                   classifier[name], rtol=1e-5)
+
+
+def test_two_processes_are_one_with_the_whole_batch(train, tmp_path):
+    """With fixed batch statistics 2 x 4 images give the update of 1 x 8; live ones do not.
+
+    The averaged gradient differs from the whole batch's by rounding alone, so the
+    weights after 4 epochs do too; each worker's own statistics are a real difference.
+    """
+    weights = {}
+    for bn in ('fixed', 'live'):
+        for n in (1, 2):
+            done = train('darknet19', n=n, results=f'{bn}{n}',
+                         script=[ROOT / 'tests/train_with_batch_statistics.py', bn],
+                         set=[f'workers={n}', f'data.batch_size_per_worker={8 // n}',
+                              'optimizer.base_lr=0.01', 'optimizer.base_lr_batch_size=8'])
+            assert done.returncode == 0, done.stderr
+            directory = tmp_path / f'{bn}{n}/quickstart_darknet19'
+            weights[bn, n] = load(directory / 'weights_final.npz')
+    names = [name for name in weights['fixed', 1] if name.endswith('conv/W')]
+    assert len(names) == 18
+
+    def distance(bn):
+        return max(np.abs(weights[bn, 1][name] - weights[bn, 2][name]).max() for name in names)
+
+    moved = max(np.abs(weights['fixed', 1][name] - weights['live', 1][name]).max()
+                for name in names)
+    assert distance('fixed') < 1e-5 < 1e-3 < distance('live')
+    assert moved > 1e-3
+
+
+def test_a_loader_process_gives_the_same_run(train, tmp_path):
+    """Reading ahead in processes changes no bit."""
+    for n_loaders in (0, 2):
+        done = train('yolo_v3', results=f'loaders{n_loaders}',
+                     set=[f'data.n_loader_processes={n_loaders}', 'run.stop_after_epochs=1'])
+        assert done.returncode == 0, done.stderr
+    first, second = (next((tmp_path / f'loaders{n}/quickstart_yolo_v3').glob('snapshot_*.npz'))
+                     for n in (0, 2))
+    assert_equal(first, second)
+
+
+# How it fails.
+
+@pytest.mark.parametrize('n, overrides, message', [
+    (3, [], 'launched with 3 processes, but the experiment has 2 workers'),
+    (2, ['data.batch_size_per_worker=16'], 'workers x data.batch_size_per_worker = 2 x 16 = 32'),
+    (2, ['model.n_class=7'], 'model.n_class: found 7'),
+    (2, ['communicator.allreduce_grad_dtype=float16'], 'found float16 on the naive communicator'),
+    (2, ['communicator.name=pure_nccl'], 'CuPy finds no GPU'),
+    (2, ['data.root=nowhere'], 'nowhere'),
+    (2, ['data.train=nothing'], 'nothing'),
+    (2, ['model.pretrained=nowhere.npz'], 'nowhere.npz'),
+    (2, ['model.widht=1'], 'did you mean model.width'),
+])
+def test_an_error_is_said_once_and_nothing_is_written(train, tmp_path, n, overrides, message):
+    """Whatever is wrong at the start ends all processes with one message and status 2."""
+    done = train('darknet53', n=n, set=overrides)
+    assert done.returncode == 2
+    assert done.stderr.count(message) == 1, done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'results').exists()
+
+
+@pytest.mark.parametrize('n_loaders', [0, 1])
+def test_a_broken_image_ends_the_job_and_keeps_the_snapshots(train, tmp_path, mini_imagenet,
+                                                             n_loaders):
+    """One process meets a truncated file: its name is printed, the others do not hang."""
+    root = tmp_path / 'broken'
+    shutil.copytree(mini_imagenet, root)
+    assert train('darknet19', set=[f'data.root={root}', 'run.stop_after_epochs=1']).returncode == 0
+    image = sorted(root.glob('train/*/*.JPEG'))[7]
+    image.write_bytes(image.read_bytes()[:400])
+    done = train('darknet19', '--resume',
+                 set=[f'data.root={root}', f'data.n_loader_processes={n_loaders}'])
+    assert done.returncode == 2
+    assert image.name in done.stderr and 'Traceback' not in done.stderr
+    directory = tmp_path / 'results/quickstart_darknet19'
+    assert json.loads((directory / 'status.json').read_text())['state'] == 'failed'
+    assert list(directory.glob('snapshot_iter_*.npz'))
+
+
+def test_a_diverged_run_says_so(train, tmp_path):
+    """An infinite loss is a result: status 3, the state is kept, no metrics are claimed."""
+    done = train('darknet19', set=['optimizer.base_lr=1.0e+30'])
+    assert done.returncode == 3
+    status = json.loads((tmp_path / 'results/quickstart_darknet19/status.json').read_text())
+    assert status['state'] == 'diverged' and 'iteration' in status['reason']
+    assert 'metrics' not in status
+
+
+def test_a_voc_style_set_of_ones_own_needs_no_code(mpiexec, tmp_path, mini_voc):
+    """Other class names, other folder names, one YAML file: it trains."""
+    shutil.copytree(mini_voc / 'VOC2007', tmp_path / 'zoo/VOC2031')
+    for annotation in (tmp_path / 'zoo/VOC2031/Annotations').glob('*.xml'):
+        text = annotation.read_text()
+        for name in ('one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'):
+            text = text.replace(f'<name>{name}</name>', '<name>zero</name>')
+        annotation.write_text(text.replace('<name>zero</name>', '<name>okapi</name>'))
+    content = yaml.safe_load((ROOT / 'experiments/quickstart_yolo_v3.yaml').read_text())
+    content['name'] = 'okapis'
+    content['data'] |= {'root': 'zoo', 'train': ['VOC2031/trainval'], 'val': ['VOC2031/test'],
+                        'class_names': ['okapi'], 'input_size_px': 64}
+    content['model'] |= {'n_class': 1, 'width': 0.03, 'pretrained': None}
+    content['schedule'] |= {'epochs': 1, 'warmup_epochs': 0.5}
+    (tmp_path / 'okapis.yaml').write_text(yaml.safe_dump(content))
+    done = mpiexec(2, '-m', 'yolo_dist.train', 'okapis.yaml', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'val mAP' in done.stdout

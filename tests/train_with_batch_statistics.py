@@ -1,0 +1,27 @@
+"""``yolo_dist.train`` with batch normalisation as asked: ``fixed`` or ``live``.
+
+Run under mpiexec by ``test_train.py``. With fixed statistics a network has no
+other coupling between the images of a batch than the loss.
+"""
+
+import os
+import sys
+
+# The fused block of the CPU backend does not call the function that is replaced here.
+os.environ['YOLO_DIST_CPU_BACKEND'] = 'off'
+
+from yolo_dist import communicator, train  # noqa: E402
+
+import chainer  # noqa: E402, isort: skip
+
+
+def normalise_with_fixed_statistics(self, x, **kwargs):
+    return chainer.functions.fixed_batch_normalization(
+        x, self.gamma, self.beta, self.xp.zeros_like(self.avg_mean),
+        self.xp.ones_like(self.avg_var), self.eps)
+
+
+if __name__ == '__main__':
+    if sys.argv.pop(1) == 'fixed':
+        chainer.links.BatchNormalization.forward = normalise_with_fixed_statistics
+    communicator.run_job(train.main)
