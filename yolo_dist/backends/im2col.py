@@ -7,7 +7,7 @@ from yolo_dist.backends.threads import parallel_ranges
 from yolo_dist.backends.threads import split
 from yolo_dist.backends.workspace import scratch
 
-_CHUNK_BYTES = 1 << 20  # of patches that a thread works on at a time: its L2 cache
+_CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time, within its L2 cache
 _MIN_CHUNK = 128  # patches; fewer make a poor matrix product
 
 

@@ -1,6 +1,9 @@
 """Patches to rows and back, for images whose channels lie together in memory."""
 from numba import njit
 
+from yolo_dist.backends.memory import clear_values
+from yolo_dist.backends.memory import copy_values
+
 _jit = njit(nogil=True, cache=True, error_model='numpy')
 
 
@@ -11,29 +14,48 @@ def im2col(x, col, first, begin, end, out_height, out_width, kh, kw, sy, sx, ph,
     ``begin <= i < end``; ``x`` is ``(B, H, W, C)``.
     """
     _, height, width, n_channels = x.shape
-    flat_x, flat_col = x.reshape(-1), col.reshape(-1)
     n_row = kw * n_channels
+    # Counted along, as a division takes as long as a copy.
+    b = (first + begin) // (out_height * out_width)
+    oy = (first + begin) // out_width % out_height
+    oz = (first + begin) % out_width
     for i in range(begin, end):
-        pixel = first + i
-        b = pixel // (out_height * out_width)
-        y = pixel // out_width % out_height * sy - ph
-        z = pixel % out_width * sx - pw
-        # Of the kw pixels beside each other those of cut_left .. cut_right lie in the image.
+        y = oy * sy - ph
+        z = oz * sx - pw
+        # Of kw pixels beside each other the values from cut_left to cut_right lie in the image.
         cut_left = max(0, -z) * n_channels
         cut_right = max(cut_left, min(kw, width - z) * n_channels)
         for p in range(kh):
             to = (i * kh + p) * n_row
             if y + p < 0 or y + p >= height:
-                for c in range(n_row):
-                    flat_col[to + c] = 0
+                clear_values(col, to, n_row)
                 continue
             at = ((b * height + y + p) * width + z) * n_channels
-            for c in range(cut_left):
-                flat_col[to + c] = 0
-            for c in range(cut_left, cut_right):
-                flat_col[to + c] = flat_x[at + c]
-            for c in range(cut_right, n_row):
-                flat_col[to + c] = 0
+            clear_values(col, to, cut_left)
+            copy_values(col, to + cut_left, x, at + cut_left, cut_right - cut_left)
+            clear_values(col, to + cut_right, n_row - cut_right)
+        oz += 1
+        if oz == out_width:
+            oz = 0
+            oy += 1
+            if oy == out_height:
+                oy = 0
+                b += 1
+
+
+@_jit
+def _add_row(flat_col, pixel, flat_gx, to, p, width, n_channels, out_width, kh, kw, sx, pw):
+    for q in range(kw):
+        # Input columns z = oz sx + q - pw in the image.
+        first = max(0, -((q - pw) // sx))
+        last = min(out_width, (width - 1 - q + pw) // sx + 1)
+        for oz in range(first, last):
+            at = (((pixel + oz) * kh + p) * kw + q) * n_channels
+            z = to + (oz * sx + q - pw) * n_channels
+            pixel_gx = flat_gx[z:z + n_channels]
+            tap = flat_col[at:at + n_channels]
+            for c in range(n_channels):
+                pixel_gx[c] += tap[c]
 
 
 @_jit
@@ -49,22 +71,15 @@ def col2im(col, gx, first_image, begin, end, first_row, n_rows, out_width,
     flat_col, flat_gx = col.reshape(-1), gx.reshape(-1)
     for j in range(col.shape[0]):
         for y in range(begin, end):
-            for z in range(width):
-                to = (((first_image + j) * height + y) * width + z) * n_channels
-                for c in range(n_channels):
-                    flat_gx[to + c] = 0
-                for p in range(kh):
-                    row = (y + ph - p) // sy - first_row
-                    if (y + ph - p) % sy or row < 0 or row >= n_rows:
-                        continue
-                    for q in range(kw):
-                        oz = (z + pw - q) // sx
-                        if (z + pw - q) % sx or oz < 0 or oz >= out_width:
-                            continue
-                        at = ((((j * n_rows + row) * out_width + oz) * kh + p) * kw + q) \
-                            * n_channels
-                        for c in range(n_channels):
-                            flat_gx[to + c] += flat_col[at + c]
+            to = ((first_image + j) * height + y) * width * n_channels
+            clear_values(gx, to, width * n_channels)
+            # Taps p, p + sy, ... saw this row, from output rows one above the other.
+            row = (y + ph) // sy - first_row
+            for p in range((y + ph) % sy, kh, sy):
+                if 0 <= row < n_rows:
+                    _add_row(flat_col, (j * n_rows + row) * out_width, flat_gx, to, p,
+                             width, n_channels, out_width, kh, kw, sx, pw)
+                row -= 1
 
 
 @_jit

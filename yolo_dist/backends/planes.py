@@ -7,6 +7,8 @@ the rows of the image.
 import numpy as np
 from numba import njit
 
+from yolo_dist.backends.memory import clear_values
+from yolo_dist.backends.memory import copy_values
 from yolo_dist.backends.threads import parallel_ranges
 from yolo_dist.backends.threads import split
 from yolo_dist.backends.workspace import scratch
@@ -19,6 +21,7 @@ def _gather(x, taps, b, first_row, kh, kw, sy, sx, ph, pw):
     """``taps`` is ``(C, kh, kw, rows, W')``; ``x`` is ``(B, C, H, W)``."""
     n_channels, _, _, n_rows, out_width = taps.shape
     _, _, height, width = x.shape
+    flat_x, flat_taps = x.reshape(-1), taps.reshape(-1)
     for c in range(n_channels):
         for p in range(kh):
             for q in range(kw):
@@ -27,15 +30,18 @@ def _gather(x, taps, b, first_row, kh, kw, sy, sx, ph, pw):
                 end = max(begin, min(out_width, (width - 1 - q + pw) // sx + 1))
                 for i in range(n_rows):
                     y = (first_row + i) * sy + p - ph
-                    row = taps[c, p, q, i]
+                    to = (((c * kh + p) * kw + q) * n_rows + i) * out_width
                     if y < 0 or y >= height:
-                        row[:] = 0
+                        clear_values(taps, to, out_width)
                         continue
-                    source = x[b, c, y]
-                    row[:begin] = 0
-                    for z in range(begin, end):
-                        row[z] = source[z * sx + q - pw]
-                    row[end:] = 0
+                    at = ((b * n_channels + c) * height + y) * width + q - pw
+                    clear_values(taps, to, begin)
+                    if sx == 1:
+                        copy_values(taps, to + begin, x, at + begin, end - begin)
+                    else:
+                        for z in range(begin, end):
+                            flat_taps[to + z] = flat_x[at + z * sx]
+                    clear_values(taps, to + end, out_width - end)
 
 
 def _bands(y_shape, n_taps, itemsize):

@@ -15,7 +15,9 @@ def _blas_libraries():
     global _blas
     if _blas is None:
         # Finding the libraries takes milliseconds, asking one a microsecond.
-        _blas = threadpoolctl.ThreadpoolController().select(user_api='blas').lib_controllers
+        found = threadpoolctl.ThreadpoolController().select(user_api='blas').lib_controllers
+        # Of several (SciPy and OpenCV bring their own) NumPy's is the one that works here.
+        _blas = [library for library in found if 'numpy' in library.filepath] or found
     return _blas
 
 

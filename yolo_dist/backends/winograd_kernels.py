@@ -2,6 +2,8 @@
 import numpy as np
 from numba import njit
 
+from yolo_dist.backends.memory import clear_values
+from yolo_dist.backends.memory import copy_values
 from yolo_dist.backends.tile_transforms import input_transform
 from yolo_dist.backends.tile_transforms import output_gradient_transform
 from yolo_dist.backends.tile_transforms import output_transform
@@ -35,30 +37,48 @@ _weight = _over_channels(weight_transform)
 _weight_gradient = _over_channels(weight_gradient_transform)
 
 
+@njit(inline='always')
+def _locate(t, tiles_y, tiles_x):
+    """Image, row and column of tile ``t``."""
+    return t // (tiles_y * tiles_x), t // tiles_x % tiles_y, t % tiles_x
+
+
+@njit(inline='always')
+def _next(b, ty, tx, tiles_y, tiles_x):
+    """The tile after, counted along: a division takes as long as a small transform."""
+    tx += 1
+    if tx == tiles_x:
+        tx = 0
+        ty += 1
+        if ty == tiles_y:
+            ty = 0
+            b += 1
+    return b, ty, tx
+
+
 @_jit
 def transform_input(x, v, first, begin, end, tiles_y, tiles_x, pad):
     """``v[k, i] = B' d B`` for tiles ``first + i``, ``begin <= i < end``; ``x`` is ``(B, H, W, C)``."""
     _, height, width, n_channels = x.shape
     plane = v.shape[1] * n_channels
     patch = np.empty((4, 4, n_channels), x.dtype)
+    b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
     for i in range(begin, end):
-        t = first + i
-        b = t // (tiles_y * tiles_x)
-        y = t // tiles_x % tiles_y * 2 - pad
-        z = t % tiles_x * 2 - pad
+        image, y, z = b, ty * 2 - pad, tx * 2 - pad
+        b, ty, tx = _next(b, ty, tx, tiles_y, tiles_x)
         if y >= 0 and z >= 0 and y + 4 <= height and z + 4 <= width:
-            s = ((b * height + y) * width + z) * n_channels
+            s = ((image * height + y) * width + z) * n_channels
             _input(x, s, width * n_channels, n_channels,
                    v, i * n_channels, 4 * plane, plane, n_channels)
             continue
         for p in range(4):
             for q in range(4):
+                to = (p * 4 + q) * n_channels
                 if 0 <= y + p < height and 0 <= z + q < width:
-                    for c in range(n_channels):
-                        patch[p, q, c] = x[b, y + p, z + q, c]
+                    at = ((image * height + y + p) * width + z + q) * n_channels
+                    copy_values(patch, to, x, at, n_channels)
                 else:
-                    for c in range(n_channels):
-                        patch[p, q, c] = 0
+                    clear_values(patch, to, n_channels)
         _input(patch, 0, 4 * n_channels, n_channels,
                v, i * n_channels, 4 * plane, plane, n_channels)
 
@@ -69,13 +89,12 @@ def transform_output(m, y, first, begin, end, tiles_y, tiles_x):
     _, height, width, n_channels = y.shape
     plane = m.shape[1] * n_channels
     patch = np.empty((2, 2, n_channels), y.dtype)
+    b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
     for i in range(begin, end):
-        t = first + i
-        b = t // (tiles_y * tiles_x)
-        p0 = t // tiles_x % tiles_y * 2
-        q0 = t % tiles_x * 2
+        image, p0, q0 = b, ty * 2, tx * 2
+        b, ty, tx = _next(b, ty, tx, tiles_y, tiles_x)
         if p0 + 2 <= height and q0 + 2 <= width:
-            d = ((b * height + p0) * width + q0) * n_channels
+            d = ((image * height + p0) * width + q0) * n_channels
             _output(m, i * n_channels, 4 * plane, plane,
                     y, d, width * n_channels, n_channels, n_channels)
             continue
@@ -83,8 +102,8 @@ def transform_output(m, y, first, begin, end, tiles_y, tiles_x):
                 patch, 0, 2 * n_channels, n_channels, n_channels)
         for p in range(min(2, height - p0)):
             for q in range(min(2, width - q0)):
-                for c in range(n_channels):
-                    y[b, p0 + p, q0 + q, c] = patch[p, q, c]
+                to = ((image * height + p0 + p) * width + q0 + q) * n_channels
+                copy_values(y, to, patch, (p * 2 + q) * n_channels, n_channels)
 
 
 @_jit
@@ -93,24 +112,23 @@ def transform_output_gradient(gy, z, first, begin, end, tiles_y, tiles_x):
     _, height, width, n_channels = gy.shape
     plane = z.shape[1] * n_channels
     patch = np.empty((2, 2, n_channels), gy.dtype)
+    b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
     for i in range(begin, end):
-        t = first + i
-        b = t // (tiles_y * tiles_x)
-        p0 = t // tiles_x % tiles_y * 2
-        q0 = t % tiles_x * 2
+        image, p0, q0 = b, ty * 2, tx * 2
+        b, ty, tx = _next(b, ty, tx, tiles_y, tiles_x)
         if p0 + 2 <= height and q0 + 2 <= width:
-            s = ((b * height + p0) * width + q0) * n_channels
+            s = ((image * height + p0) * width + q0) * n_channels
             _output_gradient(gy, s, width * n_channels, n_channels,
                              z, i * n_channels, 4 * plane, plane, n_channels)
             continue
         for p in range(2):
             for q in range(2):
+                to = (p * 2 + q) * n_channels
                 if p0 + p < height and q0 + q < width:
-                    for c in range(n_channels):
-                        patch[p, q, c] = gy[b, p0 + p, q0 + q, c]
+                    at = ((image * height + p0 + p) * width + q0 + q) * n_channels
+                    copy_values(patch, to, gy, at, n_channels)
                 else:
-                    for c in range(n_channels):
-                        patch[p, q, c] = 0
+                    clear_values(patch, to, n_channels)
         _output_gradient(patch, 0, 2 * n_channels, n_channels,
                          z, i * n_channels, 4 * plane, plane, n_channels)
 
@@ -124,11 +142,12 @@ def transform_weights(w, u, begin, end, is_flipped):
     """
     n_out, n_in = w.shape[:2]
     plane = n_out * n_in
+    flat = w.reshape(-1)
     rows = np.empty((9, n_in), w.dtype)
     for o in range(begin, end):
         for c in range(n_in):
             for k in range(9):
-                rows[k, c] = w[o, c, k // 3, k % 3]
+                rows[k, c] = flat[(o * n_in + c) * 9 + k]
         if is_flipped:
             for k in range(4):
                 for c in range(n_in):
@@ -141,9 +160,10 @@ def transform_weight_gradient(gu, gw, begin, end):
     """``gw[o] = G' gu[:, o] G``, the adjoint of :func:`transform_weights`."""
     n_out, n_in = gw.shape[:2]
     plane = n_out * n_in
+    flat = gw.reshape(-1)
     rows = np.empty((9, n_in), gw.dtype)
     for o in range(begin, end):
         _weight_gradient(gu, o * n_in, 4 * plane, plane, rows, 0, 3 * n_in, n_in, n_in)
         for c in range(n_in):
             for k in range(9):
-                gw[o, c, k // 3, k % 3] = rows[k, c]
+                flat[(o * n_in + c) * 9 + k] = rows[k, c]
