@@ -1,0 +1,200 @@
+"""How fast this machine trains and detects: ``python -m yolo_dist.bench``."""
+import json
+import pathlib
+import sys
+from argparse import ArgumentTypeError
+
+import threadpoolctl
+
+from yolo_dist.backends import is_cpu_backend_on, using_cpu_backend
+from yolo_dist.backends.threads import n_threads
+from yolo_dist.benchmarks import workloads
+from yolo_dist.benchmarks.operations import count_operations
+from yolo_dist.benchmarks.scaling import measure_scaling
+from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
+from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
+from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.environment import environment
+from yolo_dist.errors import InputError
+
+_DETECTORS = [name for name in workloads.N_CLASS if workloads.is_detector(name)]
+
+
+def parse_arguments(argv=None):
+    parser = Parser(prog='python -m yolo_dist.bench', description=(
+        'Measures in alternation and prints medians; on a machine shared with others trust the '
+        'ratios more than the speeds.'))
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for name, text, models in (
+            ('train', 'forward, backward and update', list(workloads.N_CLASS)),
+            ('infer', 'forward; for a detector also decoding and suppression',
+             list(workloads.N_CLASS)),
+            ('loss', "a detector's target assignment, loss and gradient, as a share of its step",
+             _DETECTORS),
+            ('allreduce', 'the mean of the gradients, and a step of P processes against a step '
+             'of one; launch it with mpiexec -n P', list(workloads.N_CLASS))):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(against=None)
+        default = 'yolo_v3' if name == 'loss' else 'darknet53'
+        command.add_argument('--model', choices=models, default=default,
+                             help=f'network (default: {default})')
+        command.add_argument('--input-size', type=_multiple_of_32, metavar='PIXELS',
+                             help='side of the input (default: 224, detectors 416, loss 608)')
+        command.add_argument('--batch', type=_positive_int, metavar='N',
+                             help='images (default: 4, detectors 2, loss 16)')
+        command.add_argument('--width', type=_positive_float, default=1., metavar='FACTOR',
+                             help="factor on the channel counts (default: 1, the paper's)")
+        command.add_argument('--threads', type=_positive_int, metavar='N',
+                             help='threads of each process (default: what BLAS would use)')
+        command.add_argument('--repeats', type=_positive_int, default=5, metavar='N',
+                             help='rounds (default: 5)')
+        command.add_argument('--json', metavar='FILE', help='also write the figures there')
+        if name in ('train', 'infer'):
+            command.add_argument('--against', choices=('torch', 'chainer'),
+                                 help='the same in PyTorch eager with as many threads, or with '
+                                 'the CPU backend off')
+    return parser.parse_args(argv)
+
+
+def _positive_int(text):
+    value = int(text)
+    if value < 1:
+        raise ArgumentTypeError(f'found {value}, expected at least 1')
+    return value
+
+
+def _positive_float(text):
+    value = float(text)
+    if not 0 < value < float('inf'):
+        raise ArgumentTypeError(f'found {value}, expected a positive number')
+    return value
+
+
+def _multiple_of_32(text):
+    value = int(text)
+    if value < 32 or value % 32:
+        raise ArgumentTypeError(f'found {value}, expected a multiple of 32, for example 224, '
+                                '416 or 608')
+    return value
+
+
+def main(argv=None):
+    """Measures, prints and writes.
+
+    Args:
+        argv (list of str): Command line; ``None`` takes the process's own.
+    """
+    arguments = parse_arguments(argv)
+    if arguments.against == 'torch':
+        check_torch()
+    if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():
+        raise InputError(f'--json {arguments.json}: its folder does not exist; create it first')
+    input_size, batch = workloads.default_size(arguments.model)
+    if arguments.command == 'loss':
+        input_size, batch = 608, 16
+    arguments.input_size = arguments.input_size or input_size
+    arguments.batch = arguments.batch or batch
+    arguments.threads = arguments.threads or n_threads()
+    with threadpoolctl.threadpool_limits(arguments.threads):
+        figures = {'train': _measure_steps, 'infer': _measure_steps, 'loss': _measure_loss,
+                   'allreduce': measure_scaling}[arguments.command](arguments)
+    if figures is None:  # not the root of several processes
+        return
+    record = {'command': arguments.command, 'model': arguments.model,
+              'input_size_px': arguments.input_size, 'batch_size': arguments.batch,
+              'width': arguments.width, 'threads': arguments.threads,
+              'repeats': arguments.repeats, 'cpu_backend': is_cpu_backend_on(),
+              'cpu': _cpu_name(), **figures}
+    for key, value in record.items():
+        print(f'{key:32} {_format(value)}')
+    if arguments.json:
+        text = json.dumps({**record, 'environment': environment()}, indent=2, default=str)
+        pathlib.Path(arguments.json).write_text(text + '\n', encoding='utf-8')
+
+
+def _format(value):
+    return f'{value:.4g}' if isinstance(value, float) else value
+
+
+def _cpu_name():
+    try:
+        lines = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+    except OSError:
+        return 'unknown'
+    return next((line.partition(':')[2].strip() for line in lines
+                 if line.startswith('model name')), 'unknown')
+
+
+def _size(arguments):
+    return {'input_size': arguments.input_size, 'batch': arguments.batch,
+            'width': arguments.width}
+
+
+def _measure_steps(arguments):
+    is_training = arguments.command == 'train'
+    create = workloads.create_training_step if is_training else workloads.create_inference
+    step, link = create(arguments.model, **_size(arguments))
+    sgemm, sgemm_operations = create_sgemm()
+    contestants = {'sgemm': sgemm, 'ours': step}
+    if arguments.against == 'torch':
+        contestants['torch'] = create_torch_step(
+            arguments.model, **_size(arguments), threads=arguments.threads, training=is_training)
+    elif arguments.against == 'chainer':
+        def step_of_chainer():
+            with using_cpu_backend(False):
+                step()
+        contestants['chainer'] = step_of_chainer
+    if not is_training and workloads.is_detector(arguments.model):
+        contestants['selection'] = workloads.create_selection(
+            arguments.model, input_size=arguments.input_size, width=arguments.width)
+    timings = alternate(contestants, repeats=arguments.repeats)
+
+    operations = count_operations(link.model if is_training else link,
+                                  input_size=arguments.input_size) * arguments.batch
+    if is_training:
+        operations *= 3  # forward, and the gradients of input and weights
+    ours, peak = timings['ours'], timings['sgemm']
+    figures = {
+        'milliseconds': 1e3 * ours.median, 'spread': ours.spread,
+        'images_per_second': arguments.batch / ours.median,
+        'best_images_per_second': arguments.batch / ours.best,
+        'gflop_per_second': operations / ours.median / 1e9,
+        'sgemm_gflop_per_second': sgemm_operations / peak.median / 1e9,
+        'share_of_sgemm': ratio(peak, ours) * operations / sgemm_operations,
+    }
+    if arguments.against is not None:
+        other = timings[arguments.against]
+        figures |= {
+            f'{arguments.against}_milliseconds': 1e3 * other.median,
+            f'{arguments.against}_spread': other.spread,
+            f'{arguments.against}_images_per_second': arguments.batch / other.median,
+            f'times_as_fast_as_{arguments.against}': ratio(other, ours),
+        }
+    if 'selection' in timings:
+        # Of one image; the forward pass is one of the whole batch.
+        selection = timings['selection']
+        figures |= {'selection_milliseconds': 1e3 * selection.median,
+                    'selection_share_of_forward': ratio(selection, ours) * arguments.batch}
+    return figures
+
+
+def _measure_loss(arguments):
+    # A step of the whole batch may not fit into memory; one image stands for all.
+    step, _ = workloads.create_training_step(
+        arguments.model, input_size=arguments.input_size, batch=1, width=arguments.width)
+    loss = workloads.create_loss(
+        arguments.model, input_size=arguments.input_size, batch=arguments.batch)
+    timings = alternate({'loss': loss, 'step': step}, repeats=arguments.repeats)
+    return {
+        'loss_milliseconds': 1e3 * timings['loss'].median, 'spread': timings['loss'].spread,
+        'milliseconds_of_a_step_per_image': 1e3 * timings['step'].median,
+        'share_of_step': ratio(timings['loss'], timings['step']) / arguments.batch,
+    }
+
+
+if __name__ == '__main__':
+    if 'allreduce' in sys.argv[1:2]:
+        from yolo_dist.communicator import run_job
+        run_job(main)
+    else:
+        run_serial(main)

@@ -1,0 +1,1 @@
+"""What `python -m yolo_dist.bench` measures, and how."""

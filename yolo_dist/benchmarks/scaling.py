@@ -1,0 +1,65 @@
+"""What it costs to train with several processes."""
+import time
+
+from yolo_dist import communicator
+from yolo_dist.benchmarks import workloads
+from yolo_dist.benchmarks.timing import Timing, ratio
+
+_POLL_SECONDS = 1e-3
+
+
+def _wait(comm):
+    # A barrier of MPI spins, and would take the cores from those still working.
+    request = comm.mpi_comm.Ibarrier()
+    while not request.Test():
+        time.sleep(_POLL_SECONDS)
+
+
+def _timed(comm, function):
+    _wait(comm)
+    start = time.perf_counter()
+    function()
+    _wait(comm)
+    return time.perf_counter() - start
+
+
+def measure_scaling(arguments):
+    """Times a training step of one process, of all at once, and the mean of gradients.
+
+    Collective. In each round first the root trains alone while the others sleep,
+    then all train side by side, then all average their gradients.
+
+    Args:
+        arguments (~argparse.Namespace): Of the command line.
+
+    Returns:
+        dict: Figures; ``None`` but on the root.
+    """
+    comm = communicator.create_communicator('naive')
+    step, chain = workloads.create_training_step(
+        arguments.model, input_size=arguments.input_size, batch=arguments.batch,
+        width=arguments.width)
+    step()
+    step()
+    samples = {'alone': [], 'together': [], 'allreduce': []}
+    for _ in range(arguments.repeats):
+        samples['alone'].append(_timed(comm, step if comm.rank == 0 else lambda: None))
+        samples['together'].append(_timed(comm, step))
+        samples['allreduce'].append(_timed(comm, lambda: comm.multi_node_mean_grad(chain)))
+    if comm.rank != 0:
+        return None
+    alone, together, allreduce = (Timing(tuple(seconds)) for seconds in samples.values())
+    whole = Timing(tuple(a + b for a, b in zip(together.seconds, allreduce.seconds, strict=True)))
+    n_bytes = sum(param.array.nbytes for param in chain.params())
+    return {
+        'processes': comm.size,
+        'gradient_megabytes': n_bytes / 1e6,
+        'allreduce_milliseconds': 1e3 * allreduce.median,
+        'allreduce_spread': allreduce.spread,
+        'allreduce_gigabytes_per_second': n_bytes / allreduce.median / 1e9,
+        'milliseconds_alone': 1e3 * alone.median,
+        'milliseconds_together': 1e3 * whole.median,
+        'images_per_second': comm.size * arguments.batch / whole.median,
+        'speed_up_of_computing': comm.size * ratio(alone, together),
+        'speed_up': comm.size * ratio(alone, whole),
+    }
