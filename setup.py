@@ -20,6 +20,7 @@ setup(
         'defusedxml>=0.7',
         'matplotlib>=3.6',
         'mpi4py>=4,<5',
+        'numba>=0.60',
         'numpy>=1.24,<3',
         'opencv-python-headless>=4.6',
         'pydantic>=2.5,<3',

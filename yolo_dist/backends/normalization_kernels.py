@@ -2,6 +2,7 @@
 
 Rows are pixels. Sums are kept in float64, so that one pass gives mean and variance.
 """
+import numpy as np
 from numba import njit
 
 _jit = njit(nogil=True, cache=True, error_model='numpy')
@@ -12,9 +13,9 @@ def add_moments(x, begin, end, total, total_squares):
     """Adds the rows ``begin <= i < end`` and their squares to two float64 vectors."""
     for i in range(begin, end):
         for c in range(x.shape[1]):
-            value = x[i, c]
+            value = np.float64(x[i, c])
             total[c] += value
-            total_squares[c] += float(value) * float(value)
+            total_squares[c] += value * value
 
 
 @_jit
@@ -34,7 +35,7 @@ def add_gradient_moments(x, gy, begin, end, mean, scale, shift, slope, total, to
             centred = x[i, c] - mean[c]
             gz = gy[i, c] if centred * scale[c] + shift[c] > 0 else gy[i, c] * slope
             total[c] += gz
-            total_products[c] += float(gz) * float(centred)
+            total_products[c] += np.float64(gz) * np.float64(centred)
 
 
 @_jit

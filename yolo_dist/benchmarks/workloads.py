@@ -115,7 +115,7 @@ def create_selection(name, *, input_size, width):
     rng = np.random.default_rng(0)
     n_boxes = len(model.default_boxes(input_size).cell)
     objs = np.full((1, n_boxes), -9, np.float32)
-    objs[0, rng.choice(n_boxes, _N_DETECTIONS, replace=False)] = 3
+    objs[0, rng.choice(n_boxes, min(n_boxes, _N_DETECTIONS), replace=False)] = 3
     outputs = (rng.normal(size=(1, n_boxes, 4)).astype(np.float32), objs,
                rng.normal(-3, 1, (1, n_boxes, N_CLASS[name])).astype(np.float32))
     model.forward = lambda imgs: tuple(map(chainer.Variable, outputs))

@@ -1,7 +1,7 @@
 import chainer
-import chainer.functions as F
 import chainer.links as L
 
+from yolo_dist.backends import conv_bn_leaky_relu
 from yolo_dist.errors import InputError
 from yolo_dist.links.convolution_2d import Convolution2D
 
@@ -37,7 +37,7 @@ class ConvBlock(chainer.Chain):
         Returns:
             ~chainer.Variable: Float ``(B, out_channels, H / stride, W / stride)``.
         """
-        return F.leaky_relu(self.bn(self.conv(x)), slope=0.1)
+        return conv_bn_leaky_relu(x, self.conv, self.bn, slope=0.1)
 
 
 def scale_channels(n_channels, width):

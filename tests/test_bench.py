@@ -1,0 +1,72 @@
+"""The benchmark's figures, not their size."""
+import json
+import sys
+
+import pytest
+
+from yolo_dist import bench
+from yolo_dist.benchmarks import operations, timing, workloads
+from yolo_dist.errors import InputError
+
+SMALL = ['--width', '0.0625', '--input-size', '32', '--batch', '2', '--repeats', '2']
+
+
+def test_train_against_chainer(tmp_path, capsys):
+    """Figures are printed and written, consistent with each other."""
+    path = tmp_path / 'figures.json'
+    bench.main(['train', *SMALL, '--against', 'chainer', '--threads', '1', '--json', str(path)])
+    figures = json.loads(path.read_text())
+    assert figures['model'] == 'darknet53' and figures['threads'] == 1
+    assert figures['images_per_second'] == pytest.approx(2e3 / figures['milliseconds'])
+    assert figures['times_as_fast_as_chainer'] > 0
+    assert figures['environment']['packages']['chainer'] == '7.8.1'
+    assert 'images_per_second' in capsys.readouterr().out
+
+
+def test_infer_and_loss_of_a_detector(tmp_path):
+    """A detector's decoding and loss are set in relation to its network."""
+    path = tmp_path / 'figures.json'
+    bench.main(['infer', '--model', 'yolo_v3', *SMALL, '--json', str(path)])
+    assert json.loads(path.read_text())['selection_share_of_forward'] > 0
+    bench.main(['loss', *SMALL, '--json', str(path)])
+    assert json.loads(path.read_text())['share_of_step'] > 0
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['train', '--model', 'resnet50'], "invalid choice: 'resnet50'"),
+    (['train', '--input-size', '100'], 'found 100, expected a multiple of 32'),
+    (['train', '--batch', '0'], 'found 0, expected at least 1'),
+    (['infer', '--width', '-1'], 'expected a positive number'),
+    (['loss', '--model', 'darknet53'], "invalid choice: 'darknet53'"),
+    (['train', '--json', 'no/such/folder.json'], 'its folder does not exist'),
+    ([], 'COMMAND')])
+def test_bad_input(arguments, message):
+    """Errors name what was found and what was expected."""
+    with pytest.raises(InputError, match=message):
+        bench.main(arguments)
+
+
+def test_against_torch_without_torch(monkeypatch):
+    """Without PyTorch the error says what to install."""
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    with pytest.raises(InputError, match="extra 'bench'"):
+        bench.main(['train', '--against', 'torch'])
+
+
+@pytest.mark.parametrize('name, size, expected', [
+    ('darknet53', 256, 18.57), ('yolo_v3', 416, 65.43), ('darknet19', 256, 7.29)])
+def test_operations(name, size, expected, monkeypatch):
+    """The published operation counts come out, scaled from a small image and full width."""
+    # All layers but the classifier's last, which sees one pixel, scale with the area.
+    small = 32 if name == 'yolo_v3' else 64
+    model = workloads.build_model(name, width=1)
+    counted = operations.count_operations(model, input_size=small) / 1e9
+    assert counted * (size / small) ** 2 == pytest.approx(expected, rel=.01)
+
+
+def test_ratio_is_taken_round_by_round():
+    """A machine that slows down for both leaves the ratio as it is."""
+    slower, faster = timing.Timing((2., 20., 3.)), timing.Timing((1., 10., 1.5))
+    assert timing.ratio(slower, faster) == 2
+    assert faster.median == 1.5 and faster.best == 1
