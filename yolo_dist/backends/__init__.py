@@ -6,8 +6,7 @@ models, and ``YOLO_DIST_CPU_BACKEND=off`` leaves everything to Chainer.
 """
 from yolo_dist.backends.chainer_functions import install
 from yolo_dist.backends.conv_bn_leaky_relu import conv_bn_leaky_relu
-from yolo_dist.backends.switch import is_cpu_backend_on
-from yolo_dist.backends.switch import using_cpu_backend
+from yolo_dist.backends.switch import is_cpu_backend_on, using_cpu_backend
 
 install()
 

@@ -15,10 +15,7 @@ from chainer.functions.normalization import batch_normalization
 from chainer.optimizer_hooks import WeightDecay
 from chainer.optimizers import corrected_momentum_sgd
 
-from yolo_dist.backends.layout import are_supported
-from yolo_dist.backends.layout import channels_first
-from yolo_dist.backends.layout import channels_last
-from yolo_dist.backends.layout import constant
+from yolo_dist.backends.layout import are_supported, channels_first, channels_last, constant
 from yolo_dist.backends.switch import is_cpu_backend_on
 
 _installed = False

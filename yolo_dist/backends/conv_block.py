@@ -3,11 +3,8 @@ import chainer
 import chainer.functions as F
 import numpy as np
 
-from yolo_dist.backends import convolution
-from yolo_dist.backends import normalization
-from yolo_dist.backends.layout import channels_first
-from yolo_dist.backends.layout import channels_last
-from yolo_dist.backends.layout import constant
+from yolo_dist.backends import convolution, normalization
+from yolo_dist.backends.layout import channels_first, channels_last, constant
 
 
 class ConvBlockFunction(chainer.FunctionNode):

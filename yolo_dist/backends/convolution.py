@@ -9,12 +9,8 @@ import functools
 
 import numpy as np
 
-from yolo_dist.backends import im2col
-from yolo_dist.backends import planes
-from yolo_dist.backends import pointwise
-from yolo_dist.backends import winograd
-from yolo_dist.backends.layout import channels_first
-from yolo_dist.backends.layout import channels_last
+from yolo_dist.backends import im2col, planes, pointwise, winograd
+from yolo_dist.backends.layout import channels_first, channels_last
 
 _VECTOR = 8  # channels; fewer are no vector
 

@@ -2,9 +2,7 @@
 import numpy as np
 
 from yolo_dist.backends import im2col_kernels as kernels
-from yolo_dist.backends.threads import n_threads
-from yolo_dist.backends.threads import parallel_ranges
-from yolo_dist.backends.threads import split
+from yolo_dist.backends.threads import n_threads, parallel_ranges, split
 from yolo_dist.backends.workspace import scratch
 
 _CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time, within its L2 cache

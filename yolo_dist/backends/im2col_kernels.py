@@ -1,13 +1,10 @@
 """Patches to rows and back, for images whose channels lie together in memory."""
-from numba import njit
 
-from yolo_dist.backends.memory import clear_values
-from yolo_dist.backends.memory import copy_values
-
-_jit = njit(nogil=True, cache=True, error_model='numpy')
+from yolo_dist.backends.jit import kernel
+from yolo_dist.backends.memory import clear_values, copy_values
 
 
-@_jit
+@kernel
 def im2col(x, col, first, begin, end, out_height, out_width, kh, kw, sy, sx, ph, pw):
     """Copies patches: ``col[i]`` is ``(kh, kw, C)`` of output pixel ``first + i``.
 
@@ -43,7 +40,7 @@ def im2col(x, col, first, begin, end, out_height, out_width, kh, kw, sy, sx, ph,
                 b += 1
 
 
-@_jit
+@kernel
 def _add_row(flat_col, pixel, flat_gx, to, p, width, n_channels, out_width, kh, kw, sx, pw):
     for q in range(kw):
         # Input columns z = oz sx + q - pw in the image.
@@ -58,7 +55,7 @@ def _add_row(flat_col, pixel, flat_gx, to, p, width, n_channels, out_width, kh, 
                 pixel_gx[c] += tap[c]
 
 
-@_jit
+@kernel
 def col2im(col, gx, first_image, begin, end, first_row, n_rows, out_width,
            kh, kw, sy, sx, ph, pw):
     """Sums into the rows ``begin <= y < end`` of images what ``col`` holds of them.
@@ -82,7 +79,7 @@ def col2im(col, gx, first_image, begin, end, first_row, n_rows, out_width,
                 row -= 1
 
 
-@_jit
+@kernel
 def pack_weights(w, packed, begin, end):
     """``(C', C, kh, kw)`` to ``(C', kh kw C)``, the order of :func:`im2col`'s rows."""
     _, n_in, kh, kw = w.shape
@@ -94,7 +91,7 @@ def pack_weights(w, packed, begin, end):
                     packed[o, at + c] = w[o, c, p, q]
 
 
-@_jit
+@kernel
 def unpack_weights(packed, w, begin, end):
     """The inverse of :func:`pack_weights`."""
     _, n_in, kh, kw = w.shape

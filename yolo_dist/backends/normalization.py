@@ -5,9 +5,7 @@ Arrays are ``(..., C)`` and contiguous. A slope of 1 is no ReLU.
 import numpy as np
 
 from yolo_dist.backends import normalization_kernels as kernels
-from yolo_dist.backends.threads import n_threads
-from yolo_dist.backends.threads import parallel
-from yolo_dist.backends.threads import split
+from yolo_dist.backends.threads import n_threads, parallel, split
 
 _VECTOR = 64  # channels; rows shorter than this are handled several at a time
 _MIN_ROWS = 1 << 15  # values that are worth a thread

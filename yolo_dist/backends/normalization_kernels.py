@@ -3,12 +3,11 @@
 Rows are pixels. Sums are kept in float64, so that one pass gives mean and variance.
 """
 import numpy as np
-from numba import njit
 
-_jit = njit(nogil=True, cache=True, error_model='numpy')
+from yolo_dist.backends.jit import kernel
 
 
-@_jit
+@kernel
 def add_moments(x, begin, end, total, total_squares):
     """Adds the rows ``begin <= i < end`` and their squares to two float64 vectors."""
     for i in range(begin, end):
@@ -18,7 +17,7 @@ def add_moments(x, begin, end, total, total_squares):
             total_squares[c] += value * value
 
 
-@_jit
+@kernel
 def normalize(x, y, begin, end, mean, scale, shift, slope):
     """``y = leaky_relu((x - mean) scale + shift)``; ``y`` may be ``x``."""
     for i in range(begin, end):
@@ -27,7 +26,7 @@ def normalize(x, y, begin, end, mean, scale, shift, slope):
             y[i, c] = z if z > 0 else z * slope
 
 
-@_jit
+@kernel
 def add_gradient_moments(x, gy, begin, end, mean, scale, shift, slope, total, total_products):
     """Adds the gradient before the ReLU, and its product with ``x - mean``, to two vectors."""
     for i in range(begin, end):
@@ -38,7 +37,7 @@ def add_gradient_moments(x, gy, begin, end, mean, scale, shift, slope, total, to
             total_products[c] += np.float64(gz) * np.float64(centred)
 
 
-@_jit
+@kernel
 def denormalize(x, gy, gx, begin, end, mean, scale, shift, slope, linear, constant):
     """``gx = gz scale - (x - mean) linear - constant``; ``gx`` may be ``gy``."""
     for i in range(begin, end):
@@ -48,14 +47,14 @@ def denormalize(x, gy, gx, begin, end, mean, scale, shift, slope, linear, consta
             gx[i, c] = gz * scale[c] - centred * linear[c] - constant[c]
 
 
-@_jit
+@kernel
 def leaky_relu(x, y, begin, end, slope):
     """``y = leaky_relu(x)`` of flat arrays."""
     for i in range(begin, end):
         y[i] = x[i] if x[i] > 0 else x[i] * slope
 
 
-@_jit
+@kernel
 def leaky_relu_gradient(condition, gy, gx, begin, end, slope):
     """``gx``, the gradient where ``condition`` has the sign of the input; flat arrays."""
     for i in range(begin, end):

@@ -5,18 +5,16 @@ filter tap after the other over all pixels, so that copies and products run alon
 the rows of the image.
 """
 import numpy as np
-from numba import njit
 
-from yolo_dist.backends.memory import clear_values
-from yolo_dist.backends.memory import copy_values
-from yolo_dist.backends.threads import parallel_ranges
-from yolo_dist.backends.threads import split
+from yolo_dist.backends.jit import kernel
+from yolo_dist.backends.memory import clear_values, copy_values
+from yolo_dist.backends.threads import parallel_ranges, split
 from yolo_dist.backends.workspace import scratch
 
 _CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time
 
 
-@njit(nogil=True, cache=True, error_model='numpy')
+@kernel
 def _gather(x, taps, b, first_row, kh, kw, sy, sx, ph, pw):
     """``taps`` is ``(C, kh, kw, rows, W')``; ``x`` is ``(B, C, H, W)``."""
     n_channels, _, _, n_rows, out_width = taps.shape

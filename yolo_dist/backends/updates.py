@@ -1,14 +1,12 @@
 """The optimizer's passes over the weights, each reading and writing them once."""
-from numba import njit
 
+from yolo_dist.backends.jit import kernel
 from yolo_dist.backends.threads import parallel_ranges
 
 _MIN_SHARE = 1 << 16  # weights that are worth a thread
 
-_jit = njit(nogil=True, cache=True, error_model='numpy')
 
-
-@_jit
+@kernel
 def _momentum(w, g, v, begin, end, lr, momentum):
     for i in range(begin, end):
         velocity = v[i] * momentum - g[i]
@@ -16,16 +14,16 @@ def _momentum(w, g, v, begin, end, lr, momentum):
         w[i] += lr * velocity
 
 
-@_jit
+@kernel
 def _weight_decay(w, g, begin, end, rate):
     for i in range(begin, end):
         g[i] += rate * w[i]
 
 
-def _for_each_share(kernel, arrays, factors):
+def _for_each_share(update, arrays, factors):
     flats = [array.reshape(-1) for array in arrays]
     factors = [arrays[0].dtype.type(factor) for factor in factors]
-    parallel_ranges(lambda begin, end: kernel(*flats, begin, end, *factors), arrays[0].size,
+    parallel_ranges(lambda begin, end: update(*flats, begin, end, *factors), arrays[0].size,
                     min_length=_MIN_SHARE)
 
 

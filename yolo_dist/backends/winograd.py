@@ -10,10 +10,7 @@ References:
 import numpy as np
 
 from yolo_dist.backends import winograd_kernels as kernels
-from yolo_dist.backends.threads import n_threads
-from yolo_dist.backends.threads import parallel
-from yolo_dist.backends.threads import parallel_ranges
-from yolo_dist.backends.threads import split
+from yolo_dist.backends.threads import n_threads, parallel, parallel_ranges, split
 from yolo_dist.backends.workspace import scratch
 
 _CHUNK_BYTES = 1 << 22  # transformed values that a thread works on at a time

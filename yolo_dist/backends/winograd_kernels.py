@@ -2,15 +2,15 @@
 import numpy as np
 from numba import njit
 
-from yolo_dist.backends.memory import clear_values
-from yolo_dist.backends.memory import copy_values
-from yolo_dist.backends.tile_transforms import input_transform
-from yolo_dist.backends.tile_transforms import output_gradient_transform
-from yolo_dist.backends.tile_transforms import output_transform
-from yolo_dist.backends.tile_transforms import weight_gradient_transform
-from yolo_dist.backends.tile_transforms import weight_transform
-
-_jit = njit(nogil=True, cache=True, error_model='numpy')
+from yolo_dist.backends.jit import kernel
+from yolo_dist.backends.memory import clear_values, copy_values
+from yolo_dist.backends.tile_transforms import (
+    input_transform,
+    output_gradient_transform,
+    output_transform,
+    weight_gradient_transform,
+    weight_transform,
+)
 
 
 def _over_channels(transform):
@@ -56,9 +56,9 @@ def _next(b, ty, tx, tiles_y, tiles_x):
     return b, ty, tx
 
 
-@_jit
+@kernel
 def transform_input(x, v, first, begin, end, tiles_y, tiles_x, pad):
-    """``v[k, i] = B' d B`` for tiles ``first + i``, ``begin <= i < end``; ``x`` is ``(B, H, W, C)``."""
+    """``v[k, i] = B' d B`` for the tiles ``first + i`` of ``x``, ``begin <= i < end``."""
     _, height, width, n_channels = x.shape
     plane = v.shape[1] * n_channels
     patch = np.empty((4, 4, n_channels), x.dtype)
@@ -83,7 +83,7 @@ def transform_input(x, v, first, begin, end, tiles_y, tiles_x, pad):
                v, i * n_channels, 4 * plane, plane, n_channels)
 
 
-@_jit
+@kernel
 def transform_output(m, y, first, begin, end, tiles_y, tiles_x):
     """``y = A' m[:, i] A`` for tiles ``first + i``, ``begin <= i < end``."""
     _, height, width, n_channels = y.shape
@@ -106,7 +106,7 @@ def transform_output(m, y, first, begin, end, tiles_y, tiles_x):
                 copy_values(y, to, patch, (p * 2 + q) * n_channels, n_channels)
 
 
-@_jit
+@kernel
 def transform_output_gradient(gy, z, first, begin, end, tiles_y, tiles_x):
     """``z[k, i] = A gy A'``, the adjoint of :func:`transform_output`."""
     _, height, width, n_channels = gy.shape
@@ -133,7 +133,7 @@ def transform_output_gradient(gy, z, first, begin, end, tiles_y, tiles_x):
                          z, i * n_channels, 4 * plane, plane, n_channels)
 
 
-@_jit
+@kernel
 def transform_weights(w, u, begin, end, is_flipped):
     """``u[k, o] = G w G'`` of the filters ``begin <= o < end``.
 
@@ -155,7 +155,7 @@ def transform_weights(w, u, begin, end, is_flipped):
         _weight(rows, 0, 3 * n_in, n_in, u, o * n_in, 4 * plane, plane, n_in)
 
 
-@_jit
+@kernel
 def transform_weight_gradient(gu, gw, begin, end):
     """``gw[o] = G' gu[:, o] G``, the adjoint of :func:`transform_weights`."""
     n_out, n_in = gw.shape[:2]

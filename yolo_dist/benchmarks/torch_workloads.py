@@ -1,9 +1,7 @@
 """The same work in PyTorch eager; PyTorch is imported on demand."""
 import importlib.util
 
-from yolo_dist.benchmarks.workloads import create_batch
-from yolo_dist.benchmarks.workloads import is_detector
-from yolo_dist.benchmarks.workloads import N_CLASS
+from yolo_dist.benchmarks.workloads import N_CLASS, create_batch, is_detector
 from yolo_dist.errors import InputError
 
 
