@@ -16,11 +16,13 @@ def _wait(comm):
 
 
 def _timed(comm, function):
+    """Seconds until the last process is done, and seconds that the own cores were busy."""
     _wait(comm)
-    start = time.perf_counter()
+    start, busy_start = time.perf_counter(), time.process_time()
     function()
+    busy = time.process_time() - busy_start
     _wait(comm)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, max(busy, 1e-9)
 
 
 def measure_scaling(arguments):
@@ -48,7 +50,10 @@ def measure_scaling(arguments):
         samples['allreduce'].append(_timed(comm, lambda: comm.multi_node_mean_grad(chain)))
     if comm.rank != 0:
         return None
-    alone, together, allreduce = (Timing(tuple(seconds)) for seconds in samples.values())
+    alone, together, allreduce = (
+        Timing(tuple(seconds for seconds, _ in pairs)) for pairs in samples.values())
+    alone_busy, together_busy = (
+        Timing(tuple(busy for _, busy in samples[name])) for name in ('alone', 'together'))
     whole = Timing(tuple(a + b for a, b in zip(together.seconds, allreduce.seconds, strict=True)))
     n_bytes = sum(param.array.nbytes for param in chain.params())
     return {
@@ -61,5 +66,7 @@ def measure_scaling(arguments):
         'milliseconds_together': 1e3 * whole.median,
         'images_per_second': comm.size * arguments.batch / whole.median,
         'speed_up_of_computing': comm.size * ratio(alone, together),
+        # Where other programs take the cores: what sharing memory and caches costs alone.
+        'speed_up_of_computing_by_cpu_time': comm.size * ratio(alone_busy, together_busy),
         'speed_up': comm.size * ratio(alone, whole),
     }
