@@ -36,7 +36,7 @@ def test_dump_and_load_is_a_round_trip(tmp_path):
 def test_differences_name_the_dotted_key():
     """What --resume compares."""
     config, other = load_config(RUN), load_config(RUN, overrides=['optimizer.base_lr=0.5'])
-    assert differences(config, other) == {'optimizer.base_lr': (0.001, 0.5)}
+    assert differences(config, other) == {'optimizer.base_lr': (0.0003, 0.5)}
 
 
 def test_results_folder_is_filled_in():
@@ -48,7 +48,7 @@ def test_results_folder_is_filled_in():
 @pytest.mark.parametrize('override, message', [
     ('optimizer.base_lr=5e-4', r"optimizer.base_lr: found '5e-4', which YAML reads as text; "
                                r'write a number with a point, such as 5.0e-4'),
-    ('optimizer.bas_lr=1', 'did you mean optimizer.base_lr'),
+    ('optimizer.bas_lr=1', 'did you mean base_lr?'),
     ('optimiser.base_lr=1', 'there is no section optimiser'),
     ('workers=two', "workers: found 'two'; expected an integer"),
     ('workers=0', 'workers: found 0; expected greater than or equal to 1'),
@@ -62,8 +62,8 @@ def test_results_folder_is_filled_in():
      "schedule.decay.at_epochs.0: found 'a'; expected a number"),
     ('schedule.decay={kind: polynomial, powr: 2}',
      'schedule.decay.powr: is not a known key'),
-    ('schedule.warmup=paper', 'needs warmup_epochs above 1'),
-    ('optimizer.lr_rule=darknet', 'give it there, and null under literal and darknet'),
+    ('schedule.warmup=none', 'warmup none goes with warmup_epochs 0, found 3'),
+    ('optimizer.base_lr_batch_size=8', 'give it there, and null under literal and darknet'),
     ('task=segmentation', "task: found 'segmentation'; expected classification or detection"),
     ('schedule.epochs=.inf', 'schedule.epochs: found inf'),
     ('nonsense', 'expected key=value'),

@@ -225,7 +225,7 @@ def test_a_loader_process_gives_the_same_run(train, tmp_path):
     (2, ['data.root=nowhere'], 'nowhere'),
     (2, ['data.train=nothing'], 'nothing'),
     (2, ['model.pretrained=nowhere.npz'], 'nowhere.npz'),
-    (2, ['model.widht=1'], 'did you mean model.width'),
+    (2, ['model.widht=1'], 'did you mean width?'),
 ])
 def test_an_error_is_said_once_and_nothing_is_written(train, tmp_path, n, overrides, message):
     """Whatever is wrong at the start ends all processes with one message and status 2."""

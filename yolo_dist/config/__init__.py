@@ -1,0 +1,12 @@
+"""The experiment file as typed, validated data.
+
+Two shapes of file exist. A *run* has all sections of :class:`RunConfig`. A
+*sweep* names a ``base`` run and has one entry in ``runs`` for each row of the
+paper's table: the dotted differences under ``set`` and the values that the paper
+reports under ``paper``. No key has a default: what a file does not say, it is
+asked for.
+"""
+
+from yolo_dist.config.files import (  # noqa: F401
+    differences, dump_config, load_config, rows)
+from yolo_dist.config.sections import RunConfig  # noqa: F401

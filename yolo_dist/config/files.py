@@ -1,0 +1,162 @@
+"""Experiment files: load, override, expand a row of a sweep, dump, compare."""
+
+import pathlib
+
+import yaml
+
+from yolo_dist.config.problems import describe, suggest, validate
+from yolo_dist.config.sections import RUN_CLASSES, Sweep
+from yolo_dist.errors import InputError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loading that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'key {key!r} stands twice', node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path):
+    path = pathlib.Path(path)
+    try:
+        text = path.read_text(encoding='utf-8')
+    except OSError as error:
+        raise InputError(f'{path}: cannot be read ({error.strerror}); '
+                         'expected an experiment file, such as those under experiments/') from None
+    except UnicodeDecodeError:
+        raise InputError(f'{path}: is not a text file; expected YAML') from None
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise InputError(f'{path}: is not YAML: {error}') from None
+    if not isinstance(content, dict):
+        raise InputError(f'{path}: holds no mapping of sections; expected an experiment file')
+    return content
+
+
+def _set(content, dotted, value, source):
+    *parents, last = dotted.split('.')
+    place = content
+    for depth, key in enumerate(parents):
+        place = place.get(key) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise InputError(f'{source}: {dotted}: there is no section '
+                             f'{".".join(parents[:depth + 1])}')
+    if last not in place:
+        raise InputError(f'{source}: {dotted}: is not a known key; {suggest(last, list(place))}')
+    place[last] = value
+
+
+def _parse_override(text):
+    dotted, equals, value = text.partition('=')
+    if not equals or not dotted:
+        raise InputError(f'--set {text}: expected key=value, such as --set schedule.epochs=2')
+    try:
+        return dotted, yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise InputError(f'--set {text}: the value is not YAML: {error}') from None
+
+
+def rows(path):
+    """Names of the rows of a sweep; empty for a run.
+
+    Args:
+        path (str): An experiment file.
+
+    Returns:
+        list of str: The keys of ``runs``, in the order of the file.
+
+    Raises:
+        InputError: If the file cannot be read or is not valid.
+    """
+    content = _read(path)
+    return list(validate(Sweep, content, path).runs) if 'base' in content else []
+
+
+def load_config(path, *, row=None, overrides=(), results='results'):
+    """Loads one run.
+
+    Args:
+        path (str): An experiment file, or the ``config.yaml`` of a run directory.
+        row (str): Row of a sweep; ``None`` for a run.
+        overrides (iterable of str): ``dotted.key=value``, the value in YAML.
+        results (str): What ``{results}`` in ``model.pretrained`` stands for: the
+            folder of all result directories.
+
+    Returns:
+        RunConfig: The validated run; of a sweep's row, named ``sweep/row``.
+
+    Raises:
+        InputError: Naming each dotted path that is unknown, missing or of a wrong
+            type.
+    """
+    content = _read(path)
+    if 'base' in content:
+        content = _expand(content, path, row)
+    elif row is not None:
+        raise InputError(f'--run {row}: {path} is a single run and has no rows; leave --run out')
+    for text in overrides:
+        _set(content, *_parse_override(text), f'--set {text}')
+    task = content.get('task')
+    if task not in RUN_CLASSES:
+        raise InputError(f'{path}: task: found {describe(task)}; expected classification '
+                         'or detection')
+    config = validate(RUN_CLASSES[task], content, path)
+    if config.model.pretrained is None:
+        return config
+    pretrained = config.model.pretrained.replace('{results}', str(results))
+    return config.model_copy(
+        update={'model': config.model.model_copy(update={'pretrained': pretrained})})
+
+
+def _expand(content, path, row):
+    sweep = validate(Sweep, content, path)
+    if row not in sweep.runs:
+        found = 'it is a sweep: choose a row with --run' if row is None else f'no row {row}'
+        raise InputError(f'{path}: {found}; rows: {", ".join(sweep.runs)}')
+    base_path = pathlib.Path(path).parent / sweep.base
+    base = _read(base_path)
+    if 'base' in base:
+        raise InputError(f'{path}: base: {base_path} is itself a sweep; expected a run')
+    base['name'] = f'{sweep.name}/{row}'
+    base['paper'] = sweep.paper.model_dump() | {'reported': sweep.runs[row].paper}
+    for dotted, value in sweep.runs[row].set.items():
+        _set(base, dotted, value, f'{path}: runs.{row}.set')
+    return base
+
+
+def dump_config(config):
+    """The run as YAML that :func:`load_config` reads back to an equal run.
+
+    Args:
+        config (RunConfig): A run.
+
+    Returns:
+        str: YAML, sections in their fixed order.
+    """
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def differences(config, other):
+    """Dotted keys in which two runs differ.
+
+    Args:
+        config (RunConfig): A run.
+        other (RunConfig): Another.
+
+    Returns:
+        dict: ``{dotted key: (value in config, value in other)}``.
+    """
+    def flatten(value, prefix=''):
+        if not isinstance(value, dict):
+            return {prefix: value}
+        return {dotted: leaf for key, child in value.items()
+                for dotted, leaf in flatten(child, f'{prefix}.{key}'.lstrip('.')).items()}
+    ours, theirs = flatten(config.model_dump()), flatten(other.model_dump())
+    return {key: (ours.get(key), theirs.get(key))
+            for key in ours | theirs if ours.get(key) != theirs.get(key)}
