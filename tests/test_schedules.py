@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from yolo_dist.schedules import (ConstantDecay, PolynomialDecay, Schedule, StepDecay,
-                                 linear_scaling)
+from yolo_dist.schedules import ConstantDecay, PolynomialDecay, Schedule, StepDecay, linear_scaling
 
 
 @pytest.mark.parametrize('k, expected', [(64, 0.8), (128, 1.6), (256, 3.2), (512, 6.4)])

@@ -1,10 +1,8 @@
 """Writes the small data sets: ``python -m yolo_dist.make_data {mini-imagenet,mini-voc} DIR``."""
 import argparse
 
-from yolo_dist.command_line import Parser
-from yolo_dist.command_line import run_serial
-from yolo_dist.datasets import make_mini_imagenet
-from yolo_dist.datasets import make_mini_voc
+from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.datasets import make_mini_imagenet, make_mini_voc
 
 _MAKERS = {'mini-imagenet': make_mini_imagenet, 'mini-voc': make_mini_voc}
 

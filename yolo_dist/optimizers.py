@@ -1,6 +1,5 @@
 """The optimizer: momentum SGD as Goyal et al. write it, averaged by ChainerMN."""
 
-import chainer
 import chainermn
 from chainer.optimizer_hooks import WeightDecay
 from chainer.optimizers import CorrectedMomentumSGD

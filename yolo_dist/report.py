@@ -10,7 +10,7 @@ from yolo_dist.reporting import comparison_table, draw_curves
 
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.report', description=(
-        'Writes report.md with the paper\'s numbers beside ours, learning curves and example '
+        "Writes report.md with the paper's numbers beside ours, learning curves and example "
         'pictures. Reads result directories only: no MPI, no GPU, also while runs go on.'))
     parser.add_argument('sources', metavar='EXPERIMENT_OR_RUN_DIR', nargs='+',
                         help='experiment files or run directories')

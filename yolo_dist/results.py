@@ -96,7 +96,7 @@ def find_snapshot(directory):
     Returns:
         pathlib.Path: The file, or ``None`` if there is none.
     """
-    snapshots = {int(match[1]): path for path in pathlib.Path(directory).glob('snapshot_iter_*.npz')
+    snapshots = {int(match[1]): path for path in pathlib.Path(directory).glob('*.npz')
                  if (match := re.fullmatch(r'snapshot_iter_(\d+)\.npz', path.name))}
     return snapshots[max(snapshots)] if snapshots else None
 

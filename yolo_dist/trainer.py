@@ -4,8 +4,15 @@ import chainer
 from chainer import training
 from chainer.training import extensions as chainer_extensions
 
-from yolo_dist.extensions import (BatchStatisticsMean, BestWeights, Console, Curves,
-                                  Evaluation, LearningRate, WorkerMean)
+from yolo_dist.extensions import (
+    BatchStatisticsMean,
+    BestWeights,
+    Console,
+    Curves,
+    Evaluation,
+    LearningRate,
+    WorkerMean,
+)
 
 
 def every_epochs(n_epochs, n_iterations):

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from yolo_dist.datasets import (
-    DIGIT_NAMES, VOCDetectionDataset, load_imagenet, make_mini_imagenet, make_mini_voc,
-    mini_sources, read_image)
+    DIGIT_NAMES,
+    VOCDetectionDataset,
+    load_imagenet,
+    make_mini_imagenet,
+    make_mini_voc,
+    mini_sources,
+    read_image,
+)
 from yolo_dist.datasets.digit_scene import draw_background, draw_glyph, paste_glyph
 from yolo_dist.datasets.write_whole_set import write_whole_set
 from yolo_dist.errors import InputError

@@ -7,6 +7,5 @@ reports under ``paper``. No key has a default: what a file does not say, it is
 asked for.
 """
 
-from yolo_dist.config.files import (  # noqa: F401
-    differences, dump_config, load_config, rows)
+from yolo_dist.config.files import differences, dump_config, load_config, rows  # noqa: F401
 from yolo_dist.config.sections import RunConfig  # noqa: F401

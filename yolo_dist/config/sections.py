@@ -1,6 +1,6 @@
 """The sections of an experiment file, each key with its type and range."""
 
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -166,7 +166,7 @@ class ScheduleConfig(Section):
     epochs: Positive
     warmup: Literal['paper', 'goyal', 'none']
     warmup_epochs: NonNegative
-    decay: Annotated[Union[Polynomial, Step, Constant], pydantic.Field(discriminator='kind')]
+    decay: Annotated[Polynomial | Step | Constant, pydantic.Field(discriminator='kind')]
 
     @pydantic.model_validator(mode='after')
     def _warmup_has_room(self):

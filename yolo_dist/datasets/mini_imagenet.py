@@ -2,12 +2,8 @@
 import numpy as np
 from tqdm import tqdm
 
-from yolo_dist.datasets.digit_scene import draw_background
-from yolo_dist.datasets.digit_scene import draw_glyph
-from yolo_dist.datasets.digit_scene import encode_jpeg
-from yolo_dist.datasets.digit_scene import paste_glyph
-from yolo_dist.datasets.mini_sources import DIGIT_NAMES
-from yolo_dist.datasets.mini_sources import load_mini_sources
+from yolo_dist.datasets.digit_scene import draw_background, draw_glyph, encode_jpeg, paste_glyph
+from yolo_dist.datasets.mini_sources import DIGIT_NAMES, load_mini_sources
 from yolo_dist.datasets.write_whole_set import write_whole_set
 from yolo_dist.errors import InputError
 

@@ -41,8 +41,8 @@ def draw_classifications(examples, predicted, class_names, path):
     for one, (img, label), guess in zip(axes, examples, predicted):
         one.imshow(img.transpose(1, 2, 0))
         is_right = guess == label
-        title = class_names[guess] if is_right else f'{class_names[guess]}, not {class_names[label]}'
-        one.set_title(title, fontsize=9, color='black' if is_right else 'red')
+        truth = '' if is_right else f', not {class_names[label]}'
+        one.set_title(class_names[guess] + truth, fontsize=9, color='black' if is_right else 'red')
     figure.savefig(path, dpi=100, format='png')
 
 

@@ -5,10 +5,8 @@ import cv2
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.transforms.colour_distortion import ColourDistortion
-from yolo_dist.transforms.colour_distortion import random_scale
-from yolo_dist.transforms.layout import height_width
-from yolo_dist.transforms.layout import to_interleaved
+from yolo_dist.transforms.colour_distortion import ColourDistortion, random_scale
+from yolo_dist.transforms.layout import height_width, to_interleaved
 
 
 class ClassificationTrainTransform:

@@ -1,7 +1,5 @@
 """The whole image on a canvas of the network's size."""
-from yolo_dist.transforms.layout import height_width
-from yolo_dist.transforms.layout import to_interleaved
-from yolo_dist.transforms.layout import to_planes
+from yolo_dist.transforms.layout import height_width, to_interleaved, to_planes
 from yolo_dist.transforms.placement import Placement
 
 
