@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import sys
 
+from yolo_dist.backends import is_cpu_backend_on
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import CUPY_PACKAGES, environment
 
@@ -62,6 +63,8 @@ def report(found, n_processes):
     lines.append('Acceleration')
     lines += [_row('BLAS', f'{blas["name"]} {blas["version"]}, {blas["architecture"]}, threads: '
                            f'{blas["threads"]}') for blas in found['blas']]
+    lines.append(_row('CPU backend', 'on' if is_cpu_backend_on() else
+                      'off: YOLO_DIST_CPU_BACKEND says so, or Numba is missing'))
     lines.append(_row('cuDNN', f"CuPy's, version {cuda['cudnn']}" if cuda['cudnn'] else 'none'))
     lines.append(_row('NCCL', f'version {cuda["nccl"]}' if cuda['nccl'] else 'none'))
 
@@ -115,8 +118,10 @@ def slow_paths(found):
     """
     cuda, lines = found['cuda'], []
     if not cuda['available']:
-        lines.append('no GPU: networks are computed by NumPy on the CPU, gradients averaged by '
-                     'the `naive` communicator')
+        lines.append('no GPU: networks are computed on the CPU, gradients averaged by the '
+                     '`naive` communicator')
+        if not is_cpu_backend_on():
+            lines.append('CPU backend off: Chainer computes by itself, several times slower')
     else:
         if not cuda['cudnn']:
             lines.append('no cuDNN: Chainer convolves by im2col and a matrix product, many '
