@@ -6,12 +6,8 @@ STAMP := $(VENV)/installed
 INSTALLERS := pip==26.3 setuptools==80.9.0 wheel==0.48.0 numpy==2.2.6
 PROCESSES := 2
 
-# Two processes share the cores: without this each would start a thread per core.
-CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-export OPENBLAS_NUM_THREADS ?= $(shell n=$$(($(CORES) / $(PROCESSES))); echo $$((n > 0 ? n : 1)))
-
 # Open MPI refuses root and more processes than cores unless told, and binds each process to one
-# core, threads included.
+# core; unbound, the processes of a node share its cores evenly (yolo_dist/communicator.py).
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 export PRTE_MCA_rmaps_default_mapping_policy := :oversubscribe
