@@ -2,7 +2,7 @@
 
 import json
 
-AVERAGE = '''
+AVERAGE = """
 import json
 import yolo_dist
 from yolo_dist import communicator
@@ -25,7 +25,7 @@ def main():
 
 if __name__ == '__main__':
     communicator.run_job(main)
-'''
+"""
 
 
 def test_statistics_are_averaged_name_by_name(mpiexec, tmp_path):
@@ -42,7 +42,7 @@ def test_statistics_are_averaged_name_by_name(mpiexec, tmp_path):
     assert everyone == [[expected, True]] * 4
 
 
-FAIL = '''
+FAIL = """
 import sys, time
 import yolo_dist
 from yolo_dist import communicator
@@ -60,7 +60,7 @@ def main():
 
 if __name__ == '__main__':
     communicator.run_job(main)
-'''
+"""
 
 
 def test_a_failing_process_ends_the_job(mpiexec, tmp_path):

@@ -38,7 +38,8 @@ def create_trainer(iteration=1, *, images_per_iteration=8, n_examples=20, observ
 def test_loss_is_the_mean_over_workers_and_iterations():
     """(1 + 3) / 2 of this worker and 6 of the other make 4; raw values are taken out."""
     extension = WorkerMean(OtherWorker([6.0]), every_iterations(2))
-    trainer = create_trainer(1, observation={'main/loss': chainer.Variable(np.array(1, np.float32))})
+    loss = chainer.Variable(np.array(1, np.float32))
+    trainer = create_trainer(1, observation={'main/loss': loss})
     extension(trainer)
     assert trainer.observation == {}
     trainer = create_trainer(2, observation={'main/loss': np.float32(3)})
