@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import yolo_dist  # noqa: F401
@@ -69,6 +70,12 @@ def mpiexec():
         command = [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
         return _run([*command, sys.executable, *map(str, argv)], env, timeout, cwd)
     return mpiexec
+
+
+@pytest.fixture(autouse=True)
+def seed_initializers():
+    """Chainer's initializers draw from NumPy's global state: the same weights in each run."""
+    np.random.seed(0)
 
 
 def pytest_collection_modifyitems(items):
