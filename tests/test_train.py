@@ -207,6 +207,7 @@ def test_a_loader_process_gives_the_same_run(train, tmp_path):
         done = train('yolo_v3', results=f'loaders{n_loaders}',
                      set=[f'data.n_loader_processes={n_loaders}', 'run.stop_after_epochs=1'])
         assert done.returncode == 0, done.stderr
+        assert 'Warning' not in done.stderr
     first, second = (next((tmp_path / f'loaders{n}/quickstart_yolo_v3').glob('snapshot_*.npz'))
                      for n in (0, 2))
     assert_equal(first, second)

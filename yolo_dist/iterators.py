@@ -1,5 +1,7 @@
 """Batches of a training stream and of an evaluation, read ahead by processes."""
 
+import warnings
+
 import chainer
 from chainer.iterators import MultiprocessIterator, SerialIterator
 
@@ -34,12 +36,19 @@ def _raise_errors(batch):
     return batch
 
 
-def _read_in_order(dataset, batch_size, n_loader_processes):
+# Shared memory for an example of an evaluation, whose images have any size.
+_EVALUATION_EXAMPLE_BYTES = 2 ** 20
+
+
+def _read_in_order(dataset, batch_size, n_loader_processes, example_bytes):
     dataset = _ErrorsAsExamples(dataset)
     if n_loader_processes == 0:
         return SerialIterator(dataset, batch_size, repeat=False, shuffle=False)
+    # A larger example comes by a pipe, which is slower and no fault of the user's.
+    warnings.filterwarnings('ignore', 'Shared memory size is too small')
     return MultiprocessIterator(dataset, batch_size, repeat=False, shuffle=False,
-                                n_processes=n_loader_processes, n_prefetch=2)
+                                n_processes=n_loader_processes, n_prefetch=2,
+                                shared_mem=example_bytes)
 
 
 class StreamIterator(chainer.dataset.Iterator):
@@ -63,7 +72,8 @@ class StreamIterator(chainer.dataset.Iterator):
         if self._iterator is None:
             self._stream.first_iteration = self.iteration
             self._iterator = _read_in_order(
-                self._stream, self._stream.batch_size, self._n_loader_processes)
+                self._stream, self._stream.batch_size, self._n_loader_processes,
+                self._stream.example_bytes)
         batch = _raise_errors(self._iterator.next())
         self.iteration += 1
         return batch
@@ -109,7 +119,7 @@ def iterate_batches(dataset, batch_size, n_loader_processes, *, shard=0, n_shard
     part = _Shard(dataset, shard, n_shards)
     if not len(part):
         return
-    iterator = _read_in_order(part, batch_size, n_loader_processes)
+    iterator = _read_in_order(part, batch_size, n_loader_processes, _EVALUATION_EXAMPLE_BYTES)
     try:
         for batch in iterator:
             yield _raise_errors(batch)

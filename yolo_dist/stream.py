@@ -64,12 +64,17 @@ class InputSizeSchedule:
         self._seed = seed
         self._first_final = n_iterations - final_iterations
 
+    @property
+    def largest_px(self):
+        """The largest of the sizes."""
+        return max(self._sizes_px)
+
     def __call__(self, iteration):
         """Size in px for iteration ``iteration``, from 0."""
         if len(self._sizes_px) == 1:
             return self._sizes_px[0]
         if iteration >= self._first_final:
-            return max(self._sizes_px)
+            return self.largest_px
         block = iteration // self._every_iterations
         draw = np.random.default_rng((self._seed, _SIZE, block)).integers(len(self._sizes_px))
         return self._sizes_px[draw]
@@ -129,6 +134,11 @@ class TrainingStream(chainer.dataset.DatasetMixin):
     def batch_size(self):
         """Images that this process consumes in one iteration."""
         return len(self.workers) * self.batch_size_per_worker
+
+    @property
+    def example_bytes(self):
+        """Upper bound of an example: the image, and room for 2,700 objects."""
+        return 3 * self.input_size.largest_px ** 2 + 2 ** 16
 
     def __len__(self):
         return (self.n_iterations - self.first_iteration) * self.batch_size
