@@ -1,3 +1,4 @@
+import os
 import sys
 import time
 
@@ -9,6 +10,22 @@ def _duration(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours}:{minutes:02d}:{seconds:02d}'
+
+
+def _open_terminal(out):
+    """The terminal on which ``out`` ends up, or ``None`` if it goes elsewhere.
+
+    Open MPI gives each process a terminal of its own, without a size, whatever
+    ``mpiexec`` then does with what is written there; where that goes, /proc tells of
+    ``mpiexec``, the parent of a process on its node.
+    """
+    if out is not sys.stdout or 'OMPI_COMM_WORLD_RANK' not in os.environ:
+        return out if out.isatty() else None
+    try:
+        target = os.readlink(f'/proc/{os.getppid()}/fd/1')
+        return open(target, 'w') if target.startswith(('/dev/pts/', '/dev/tty')) else None
+    except OSError:
+        return None
 
 
 class Console(training.Extension):
@@ -38,15 +55,16 @@ class Console(training.Extension):
     def initialize(self, trainer):
         self._first_iteration = trainer.updater.iteration
         self._began_at = time.perf_counter()
+        terminal = _open_terminal(self._out)
         self._bar = tqdm.tqdm(total=self._n_iterations, initial=self._first_iteration,
-                              unit='it', file=self._out, dynamic_ncols=True, leave=False,
-                              disable=not self._out.isatty())
+                              unit='it', file=terminal, dynamic_ncols=True, leave=False,
+                              disable=terminal is None)
 
     def __call__(self, trainer):
         self._bar.update()
         if self._report_trigger(trainer):
-            self._bar.write(self._line(trainer), file=self._out)
-            self._out.flush()
+            self._bar.clear()
+            print(self._line(trainer), file=self._out, flush=True)
 
     def _line(self, trainer):
         iteration = trainer.updater.iteration
