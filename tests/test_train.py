@@ -140,6 +140,17 @@ def test_resume_refuses_another_configuration(train, tmp_path):
     assert 'optimizer.base_lr' in other.stderr and '0.5 now' in other.stderr
 
 
+def test_a_run_that_is_past_its_stop_does_not_go_on(train, tmp_path):
+    """Resumed with an earlier stop, a run makes no further update and stays whole."""
+    assert train('darknet19', set=['run.stop_after_epochs=2.2']).returncode == 0
+    status = tmp_path / 'results/quickstart_darknet19/status.json'
+    before = json.loads(status.read_text())
+    done = train('darknet19', '--resume', set=['run.stop_after_epochs=1'])
+    assert done.returncode == 0, done.stderr
+    after = json.loads(status.read_text())
+    assert (after['state'], after['iteration']) == ('stopped', before['iteration'])
+
+
 @pytest.mark.parametrize('model', ['darknet53', 'yolo_v3'])
 def test_evaluation_does_not_depend_on_the_number_of_processes(train, mpiexec, tmp_path, model):
     """1, 2 and 3 processes, weights and snapshot, all say what training said at its end."""

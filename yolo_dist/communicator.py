@@ -1,6 +1,6 @@
 """MPI, from its start to the end of the job, in the order that works.
 
-The only module that imports mpi4py and ChainerMN. A *process* is an MPI rank; a
+Nothing else starts MPI or makes a communicator. A *process* is an MPI rank; a
 *worker* is one of the paper's k GPUs with its own minibatch.
 """
 

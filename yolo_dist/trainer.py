@@ -44,9 +44,8 @@ def last_iteration(config, n_iterations, updater):
     stop = config.run.stop_after_epochs
     if stop is None:
         return n_iterations
-    return min(n_iterations, next(
-        i for i in range(n_iterations + 1)
-        if i == n_iterations or updater.epoch_detail_at(i) >= stop))
+    return next(i for i in range(n_iterations + 1)
+                if i == n_iterations or updater.epoch_detail_at(i) >= stop)
 
 
 def create_trainer(config, updater, model, *, schedule, evaluate, metric, comm, results,
@@ -72,7 +71,9 @@ def create_trainer(config, updater, model, *, schedule, evaluate, metric, comm, 
     snapshot_trigger = every_epochs(config.run.snapshot_every_epochs, stop_at)
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
                             evaluation_trigger, snapshot_trigger)
-    trainer = training.Trainer(updater, (stop_at, 'iteration'), out=str(results.path))
+    # Chainer's interval trigger would run on where a resumed run is past its end already.
+    trainer = training.Trainer(updater, lambda trainer: trainer.updater.iteration >= stop_at,
+                               out=str(results.path))
 
     # Of every process, in the order of their priorities; collective but for the first.
     trainer.extend(LearningRate(schedule, report_trigger))

@@ -1,4 +1,3 @@
-import chainer
 import numpy as np
 from chainercv.evaluations import eval_detection_voc
 
@@ -29,12 +28,11 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
         (``{class name: AP or None if the set has no such object}``), ``n_images``.
     """
     results = []
-    with chainer.using_config('train', False), chainer.no_backprop_mode():
-        for batch in iterate_batches(dataset, batch_size, n_loader_processes,
-                                     shard=comm.rank, n_shards=comm.size):
-            imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
-            predicted = model.predict(imgs, insize=input_size_px)
-            results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
+    for batch in iterate_batches(dataset, batch_size, n_loader_processes,
+                                 shard=comm.rank, n_shards=comm.size):
+        imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
+        predicted = model.predict(imgs, insize=input_size_px)
+        results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
     gathered = comm.gather_obj(results)
     metrics = _score(gathered, use_07_metric, class_names) if comm.rank == 0 else None
     return comm.bcast_obj(metrics)

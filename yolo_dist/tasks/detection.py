@@ -1,6 +1,5 @@
 """Pascal-VOC-style detection with YOLOv2 and YOLOv3 (sec. 4.2, 4.3)."""
 
-import chainer
 import numpy as np
 
 from yolo_dist.datasets import VOCDetectionDataset
@@ -105,7 +104,5 @@ def draw_examples(config, model, val, path):
     """Draws held-out images with what ``predict`` finds in them."""
     imgs = [val[i][0] for i in spread_indices(len(val))]
     model.use_preset('visualize')
-    with chainer.using_config('train', False), chainer.no_backprop_mode():
-        bboxes, labels, scores = model.predict(
-            imgs, insize=config.data.evaluation.input_size_px)
+    bboxes, labels, scores = model.predict(imgs, insize=config.data.evaluation.input_size_px)
     draw_detections(imgs, bboxes, labels, scores, val.class_names, path)
