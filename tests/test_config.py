@@ -5,7 +5,7 @@ import pathlib
 import pytest
 import yaml
 
-from yolo_dist.config import differences, dump_config, load_config, rows
+from yolo_dist.config import differences, dump_config, load_config, rows, seeds
 from yolo_dist.errors import InputError
 
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / 'experiments'
@@ -109,7 +109,7 @@ def test_a_missing_file_is_explained(tmp_path):
 @pytest.fixture
 def sweep(tmp_path):
     (tmp_path / 'base.yaml').write_text(RUN.read_text())
-    content = {'name': 'table', 'base': 'base.yaml',
+    content = {'name': 'table', 'base': 'base.yaml', 'seeds': [0, 3],
                'paper': {'source': 'Table 2', 'reported': {}, 'assumptions': []},
                'runs': {'k8': {'set': {'workers': 8}, 'paper': {'map_percent': 78.7}},
                         'k16': {'set': {'workers': 16}, 'paper': {}}}}
@@ -122,7 +122,8 @@ def test_a_row_of_a_sweep_is_its_base_with_the_differences(sweep):
     """Only what the row sets differs, and the paper's values are the row's."""
     assert rows(sweep) == ['k8', 'k16']
     config = load_config(sweep, row='k8', overrides=['run.seed=3'])
-    assert config.name == 'table/k8'
+    assert config.name == 'table/k8/seed_3'
+    assert seeds(sweep) == [0, 3] and seeds(RUN) == [0]
     assert config.paper.reported == {'map_percent': 78.7}
     changed = differences(config, load_config(RUN))
     assert {key for key in changed if not key.startswith(('paper', 'name'))} == \

@@ -7,5 +7,11 @@ reports under ``paper``. No key has a default: what a file does not say, it is
 asked for.
 """
 
-from yolo_dist.config.files import differences, dump_config, load_config, rows  # noqa: F401
+from yolo_dist.config.files import (
+    differences,  # noqa: F401
+    dump_config,  # noqa: F401
+    load_config,  # noqa: F401
+    rows,  # noqa: F401
+    seeds,  # noqa: F401
+)
 from yolo_dist.config.sections import RunConfig  # noqa: F401

@@ -78,6 +78,24 @@ def rows(path):
     return list(validate(Sweep, content, path).runs) if 'base' in content else []
 
 
+def seeds(path):
+    """Seeds that belong to an experiment: those of a sweep, or the one of a run.
+
+    Args:
+        path (str): An experiment file.
+
+    Returns:
+        list of int: At least one.
+
+    Raises:
+        InputError: If the file cannot be read or is not valid.
+    """
+    content = _read(path)
+    if 'base' in content:
+        return list(validate(Sweep, content, path).seeds)
+    return [load_config(path).run.seed]
+
+
 def load_config(path, *, row=None, overrides=(), results='results'):
     """Loads one run.
 
@@ -89,14 +107,15 @@ def load_config(path, *, row=None, overrides=(), results='results'):
             folder of all result directories.
 
     Returns:
-        RunConfig: The validated run; of a sweep's row, named ``sweep/row``.
+        RunConfig: The validated run; of a sweep's row, named ``sweep/row/seed_S``.
 
     Raises:
         InputError: Naming each dotted path that is unknown, missing or of a wrong
             type.
     """
     content = _read(path)
-    if 'base' in content:
+    is_sweep = 'base' in content
+    if is_sweep:
         content = _expand(content, path, row)
     elif row is not None:
         raise InputError(f'--run {row}: {path} is a single run and has no rows; leave --run out')
@@ -107,6 +126,8 @@ def load_config(path, *, row=None, overrides=(), results='results'):
         raise InputError(f'{path}: task: found {describe(task)}; expected classification '
                          'or detection')
     config = validate(RUN_CLASSES[task], content, path)
+    if is_sweep:
+        config = config.model_copy(update={'name': f'{config.name}/seed_{config.run.seed}'})
     if config.model.pretrained is None:
         return config
     pretrained = config.model.pretrained.replace('{results}', str(results))

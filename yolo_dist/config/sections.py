@@ -39,10 +39,19 @@ class Paper(Section):
 
 
 class CommunicatorConfig(Section):
-    """``auto`` is ``pure_nccl`` on a GPU and ``naive`` on a CPU."""
+    """What crosses workers.
+
+    ``auto`` is ``pure_nccl`` on a GPU and ``naive`` on a CPU. Gradients are cast to
+    ``allreduce_grad_dtype``, summed in it and divided by k, as in the paper; with
+    ``prescale_gradients`` they are divided before the sum. ``multi_node_bn``
+    normalises over the batch of all workers, which the paper does not.
+    """
 
     name: Literal['auto', 'naive', 'pure_nccl']
     allreduce_grad_dtype: Literal['float16', 'float32']
+    prescale_gradients: bool
+    double_buffering: bool
+    multi_node_bn: bool
 
 
 class ClassificationAugmentation(Section):
@@ -79,7 +88,10 @@ class DetectionEvaluation(Section):
 
 
 class ClassificationData(Section):
+    """``n_synthetic_examples`` made-up images stand for the files where it is given."""
+
     root: Text
+    n_synthetic_examples: Count | None
     train: Text
     val: Text
     input_size_px: InputSize
@@ -98,7 +110,10 @@ class MultiScale(Section):
 
 
 class DetectionData(Section):
+    """``n_synthetic_examples`` made-up images stand for the files where it is given."""
+
     root: Text
+    n_synthetic_examples: Count | None
     train: Annotated[list[Text], pydantic.Field(min_length=1)]
     val: Annotated[list[Text], pydantic.Field(min_length=1)]
     class_names: list[Text] | None
@@ -115,6 +130,7 @@ class ClassificationModel(Section):
     n_class: Count
     width: Positive
     bn_decay: Fraction
+    dtype: Literal['float32', 'mixed16']
     pretrained: Text | None
 
 
@@ -123,11 +139,19 @@ class DetectionModel(Section):
     n_class: Count
     width: Positive
     bn_decay: Fraction
+    dtype: Literal['float32', 'mixed16']
     pretrained: Text | None
     anchors: list | None
     loss_norm: Literal['image', 'positive', 'cell']
     ignore_thresh: Fraction
     prior_images: Annotated[int, pydantic.Field(ge=0)]
+
+
+class Lars(Section):
+    """LARS [You et al. 2017] for convolution weights; the others take plain steps."""
+
+    trust_coefficient: Positive
+    weight_decay: NonNegative
 
 
 class OptimizerConfig(Section):
@@ -137,6 +161,17 @@ class OptimizerConfig(Section):
     momentum: Fraction
     weight_decay: NonNegative
     weight_decay_on: Literal['conv_weights', 'all']
+    lars: Lars | None
+    loss_scale: Positive | Literal['dynamic'] | None
+
+    @pydantic.model_validator(mode='after')
+    def _weight_decay_is_given_once(self):
+        if self.lars is not None and self.weight_decay:
+            raise ValueError(
+                f'weight decay is given twice, as weight_decay {self.weight_decay:g} and as '
+                f'lars.weight_decay {self.lars.weight_decay:g}; LARS has it inside its rate: set '
+                'optimizer.weight_decay to 0.0')
+        return self
 
     @pydantic.model_validator(mode='after')
     def _base_lr_batch_size_belongs_to_goyal(self):
@@ -179,8 +214,19 @@ class ScheduleConfig(Section):
         return self
 
 
+class Measure(Section):
+    """Iterations of a throughput run, those before the measured ones apart."""
+
+    warmup_iterations: Annotated[int, pydantic.Field(ge=0)]
+    iterations: Count
+
+
 class Run(Section):
-    """``stop_after_epochs`` ends a sitting early; ``--resume`` goes on from there."""
+    """``stop_after_epochs`` ends a sitting early; ``--resume`` goes on from there.
+
+    With ``measure`` the run is a measurement of speed: that many iterations, neither
+    evaluation nor snapshots.
+    """
 
     seed: Annotated[int, pydantic.Field(ge=0)]
     log_every_iterations: Count
@@ -188,6 +234,7 @@ class Run(Section):
     snapshot_every_epochs: Positive
     keep_snapshots: Count
     stop_after_epochs: Positive | None
+    measure: Measure | None
 
 
 class RunConfig(Section):
@@ -203,6 +250,16 @@ class RunConfig(Section):
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     run: Run
+
+    @pydantic.model_validator(mode='after')
+    def _settings_fit_each_other(self):
+        if self.optimizer.loss_scale is not None and self.model.dtype != 'mixed16':
+            raise ValueError('optimizer.loss_scale is for gradients in float16; give it with '
+                             'model.dtype mixed16, or set it to null')
+        if self.communicator.double_buffering and self.communicator.name == 'naive':
+            raise ValueError('communicator.double_buffering overlaps NCCL with computing and needs '
+                             'communicator.name pure_nccl or auto on a GPU')
+        return self
 
     @property
     def global_batch_size(self):
@@ -231,7 +288,10 @@ class SweepRow(Section):
 
 
 class Sweep(Section):
+    """``seeds`` are those over which the experiment reports a mean."""
+
     name: Text
     base: Text
+    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)]
     paper: Paper
     runs: Annotated[dict[str, SweepRow], pydantic.Field(min_length=1)]
