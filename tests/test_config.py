@@ -149,3 +149,59 @@ def test_a_wrong_key_in_a_row_names_the_row(sweep):
     sweep.write_text(sweep.read_text().replace('workers: 16', 'wokers: 16'))
     with pytest.raises(InputError, match='runs.k16.set: wokers: is not a known key; did you mean'):
         load_config(sweep, row='k16')
+
+
+def change(sweep, **changes):
+    content = yaml.safe_load(sweep.read_text())
+    sweep.write_text(yaml.safe_dump(content | changes, sort_keys=False))
+    return sweep
+
+
+def test_a_row_may_have_another_base(sweep):
+    """Two models stand in one table: the row's base replaces the sweep's, wholly."""
+    text = RUN.read_text().replace('name: yolo_v3', 'name: yolo_v2').replace(
+        'ignore_thresh: 0.5', 'ignore_thresh: 0.6')
+    (sweep.parent / 'other.yaml').write_text(text)
+    change(sweep, base=None, runs={
+        'v2': {'base': 'other.yaml', 'set': {'workers': 8}, 'paper': {}},
+        'v3': {'base': 'base.yaml', 'set': {'workers': 8}, 'paper': {}}})
+    v2, v3 = (load_config(sweep, row=row) for row in ('v2', 'v3'))
+    assert {key for key in differences(v2, v3) if key != 'name'} == {
+        'model.name', 'model.ignore_thresh'}
+
+
+def test_a_row_may_show_the_run_of_another_experiment(sweep):
+    """It is that run, name and directory included, so nothing is trained twice."""
+    figure = sweep.parent / 'figure.yaml'
+    figure.write_text(yaml.safe_dump({
+        'name': 'figure', 'base': None, 'seeds': [0],
+        'paper': {'source': 'Fig. 6', 'reported': {}, 'assumptions': []},
+        'runs': {'curve': {'same_as': 'table/k8'}}}))
+    assert rows(figure) == ['curve']
+    overrides = ['run.seed=3', 'schedule.epochs=7']
+    shown = load_config(figure, row='curve', overrides=overrides)
+    assert shown == load_config(sweep, row='k8', overrides=overrides)
+    assert shown.name == 'table/k8/seed_3' and shown.schedule.epochs == 7
+
+
+@pytest.mark.parametrize('runs, message', [
+    ({'a': {'same_as': 'table/k8', 'set': {}}}, 'runs.a: same_as shows a run as another '
+                                                'experiment defines it; leave set out'),
+    ({'a': {'set': {}}}, 'runs.a: paper is missing; a row has set and paper, or same_as'),
+    ({'a': {'set': {}, 'paper': {}}}, 'base is null, but runs.a needs one'),
+    ({'a': {'same_as': 'table/k9'}}, 'runs.a.same_as: no row k9; rows: k8, k16'),
+    ({'a': {'same_as': 'table'}}, "runs.a.same_as: found 'table'; expected sweep/row"),
+    ({'a': {'same_as': 'base/k8'}}, "runs.a.same_as: found 'base/k8'; expected sweep/row"),
+    ({'a': {'same_as': 'nothing/k8'}}, 'nothing.yaml: cannot be read'),
+    ({'a': {'same_as': 'figure/b'}, 'b': {'same_as': 'table/k8'}},
+     'runs.a.same_as: figure/b is itself shown from another experiment'),
+])
+def test_a_wrong_row_is_explained(sweep, runs, message):
+    """A row is one of the two kinds, and what it shows exists and is defined there."""
+    figure = sweep.parent / 'figure.yaml'
+    figure.write_text(yaml.safe_dump({
+        'name': 'figure', 'base': None, 'seeds': [0],
+        'paper': {'source': 'Fig. 6', 'reported': {}, 'assumptions': []}, 'runs': runs}))
+    with pytest.raises(InputError) as caught:
+        load_config(figure, row='a')
+    assert message in str(caught.value)

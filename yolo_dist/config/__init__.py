@@ -3,8 +3,9 @@
 Two shapes of file exist. A *run* has all sections of :class:`RunConfig`. A
 *sweep* names a ``base`` run and has one entry in ``runs`` for each row of the
 paper's table: the dotted differences under ``set`` and the values that the paper
-reports under ``paper``. No key has a default: what a file does not say, it is
-asked for.
+reports under ``paper``; a row may have a ``base`` of its own, or be the
+``same_as`` a row of another sweep, whose run it shows. No key has a default: what
+a file does not say, it is asked for.
 """
 
 from yolo_dist.config.files import (

@@ -107,12 +107,15 @@ def load_config(path, *, row=None, overrides=(), results='results'):
             folder of all result directories.
 
     Returns:
-        RunConfig: The validated run; of a sweep's row, named ``sweep/row/seed_S``.
+        RunConfig: The validated run; of a sweep's row, named ``sweep/row/seed_S``
+        after the sweep that defines it: a row with ``same_as`` is the very run of
+        the other experiment, in the same result directory.
 
     Raises:
         InputError: Naming each dotted path that is unknown, missing or of a wrong
             type.
     """
+    path, row = _definition(path, row)
     content = _read(path)
     is_sweep = 'base' in content
     if is_sweep:
@@ -135,18 +138,44 @@ def load_config(path, *, row=None, overrides=(), results='results'):
         update={'model': config.model.model_copy(update={'pretrained': pretrained})})
 
 
-def _expand(content, path, row):
-    sweep = validate(Sweep, content, path)
+def _definition(path, row):
+    """File and row that define a run: those given, or those that ``same_as`` names."""
+    content = _read(path)
+    if 'base' not in content:
+        return path, row
+    shown = _find_row(validate(Sweep, content, path), path, row).same_as
+    if shown is None:
+        return path, row
+    name, _, other_row = shown.partition('/')
+    other_path = pathlib.Path(path).with_name(f'{name}.yaml')
+    where = f'{path}: runs.{row}.same_as'
+    other = _read(other_path)
+    if 'base' not in other or not other_row:
+        raise InputError(f'{where}: found {shown!r}; expected sweep/row, such as '
+                         'fig3/darknet53_k256')
+    if _find_row(validate(Sweep, other, other_path), where, other_row).same_as is not None:
+        raise InputError(f'{where}: {shown} is itself shown from another experiment; name the '
+                         'one that defines it')
+    return other_path, other_row
+
+
+def _find_row(sweep, where, row):
     if row not in sweep.runs:
         found = 'it is a sweep: choose a row with --run' if row is None else f'no row {row}'
-        raise InputError(f'{path}: {found}; rows: {", ".join(sweep.runs)}')
-    base_path = pathlib.Path(path).parent / sweep.base
+        raise InputError(f'{where}: {found}; rows: {", ".join(sweep.runs)}')
+    return sweep.runs[row]
+
+
+def _expand(content, path, row):
+    sweep = validate(Sweep, content, path)
+    chosen = _find_row(sweep, path, row)
+    base_path = pathlib.Path(path).parent / (chosen.base or sweep.base)
     base = _read(base_path)
     if 'base' in base:
         raise InputError(f'{path}: base: {base_path} is itself a sweep; expected a run')
     base['name'] = f'{sweep.name}/{row}'
-    base['paper'] = sweep.paper.model_dump() | {'reported': sweep.runs[row].paper}
-    for dotted, value in sweep.runs[row].set.items():
+    base['paper'] = sweep.paper.model_dump() | {'reported': chosen.paper}
+    for dotted, value in chosen.set.items():
         _set(base, dotted, value, f'{path}: runs.{row}.set')
     return base
 

@@ -283,15 +283,47 @@ RUN_CLASSES = {'classification': ClassificationRun, 'detection': DetectionRun}
 
 
 class SweepRow(Section):
-    set: dict[str, object]
-    paper: dict[str, float]
+    """One row of a table, one curve of a figure.
+
+    Either a run of its own: ``set`` holds the dotted differences from the sweep's
+    ``base``, or from the row's where it has one, and ``paper`` the reported values.
+    Or a run of another experiment, shown here and not trained again: ``same_as``
+    names it as ``sweep/row``, with the other file beside this one.
+    """
+
+    same_as: Text | None = None
+    base: Text | None = None
+    set: dict[str, object] | None = None
+    paper: dict[str, float] | None = None
+
+    @pydantic.model_validator(mode='after')
+    def _is_one_of_the_two(self):
+        given = [key for key in ('base', 'set', 'paper') if getattr(self, key) is not None]
+        if self.same_as is not None and given:
+            raise ValueError(f'same_as shows a run as another experiment defines it; leave '
+                             f'{" and ".join(given)} out')
+        if self.same_as is None:
+            for key in ('set', 'paper'):
+                if key not in given:
+                    raise ValueError(f'{key} is missing; a row has set and paper, or same_as')
+        return self
 
 
 class Sweep(Section):
-    """``seeds`` are those over which the experiment reports a mean."""
+    """``seeds`` are those over which the experiment reports a mean.
+
+    ``base`` is ``null`` where no row needs one.
+    """
 
     name: Text
-    base: Text
+    base: Text | None
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)]
     paper: Paper
     runs: Annotated[dict[str, SweepRow], pydantic.Field(min_length=1)]
+
+    @pydantic.model_validator(mode='after')
+    def _every_row_has_a_base(self):
+        for name, row in self.runs.items():
+            if self.base is None and row.base is None and row.same_as is None:
+                raise ValueError(f'base is null, but runs.{name} needs one')
+        return self
