@@ -18,12 +18,15 @@ SECTIONS = ['name', 'task', 'workers', 'paper', 'communicator', 'data', 'model',
 @pytest.mark.parametrize('path', sorted(EXPERIMENTS.glob('*.yaml')), ids=lambda path: path.stem)
 def test_every_experiment_file_loads(path):
     """Each file, and each row of a sweep, is valid; its name is the file's stem."""
-    for row in rows(path) or [None]:
-        config = load_config(path, row=row)
-        assert config.name.split('/')[0] == path.stem
     content = yaml.safe_load(path.read_text())
     if 'base' not in content:
         assert list(content) == SECTIONS
+        assert load_config(path).name == content['name'] == path.stem
+        return
+    assert content['name'] == path.stem
+    for row, entry in content['runs'].items():
+        defined_as = entry.get('same_as', f'{path.stem}/{row}')
+        assert load_config(path, row=row).name == f'{defined_as}/seed_0'
 
 
 def test_dump_and_load_is_a_round_trip(tmp_path):
@@ -155,6 +158,25 @@ def change(sweep, **changes):
     content = yaml.safe_load(sweep.read_text())
     sweep.write_text(yaml.safe_dump(content | changes, sort_keys=False))
     return sweep
+
+
+def test_rows_share_what_the_sweep_sets(sweep):
+    """The sweep's differences hold in every row, and a row's own win over them."""
+    change(sweep, set={'schedule.epochs': 7, 'workers': 4})
+    first, second = (load_config(sweep, row=row) for row in ('k8', 'k16'))
+    assert (first.schedule.epochs, second.schedule.epochs) == (7, 7)
+    assert (first.workers, second.workers) == (8, 16)
+    change(sweep, set={'schedule.epoch': 7})
+    with pytest.raises(InputError, match='table.yaml: set: schedule.epoch: is not a known key'):
+        load_config(sweep, row='k8')
+
+
+def test_a_row_lists_the_assumptions_of_its_base_too(sweep):
+    """Whoever reads a resolved file sees every open point that it decides."""
+    content = yaml.safe_load(sweep.read_text())
+    change(sweep, paper=content['paper'] | {'assumptions': ['of the sweep']})
+    assumptions = load_config(sweep, row='k8').paper.assumptions
+    assert assumptions == [*load_config(RUN).paper.assumptions, 'of the sweep']
 
 
 def test_a_row_may_have_another_base(sweep):

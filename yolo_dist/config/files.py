@@ -174,10 +174,19 @@ def _expand(content, path, row):
     if 'base' in base:
         raise InputError(f'{path}: base: {base_path} is itself a sweep; expected a run')
     base['name'] = f'{sweep.name}/{row}'
-    base['paper'] = sweep.paper.model_dump() | {'reported': chosen.paper}
-    for dotted, value in chosen.set.items():
-        _set(base, dotted, value, f'{path}: runs.{row}.set')
+    base['paper'] = sweep.paper.model_dump() | {
+        'reported': chosen.paper,
+        'assumptions': [*_assumptions(base), *sweep.paper.assumptions]}
+    for where, changes in (('set', sweep.set), (f'runs.{row}.set', chosen.set)):
+        for dotted, value in changes.items():
+            _set(base, dotted, value, f'{path}: {where}')
     return base
+
+
+def _assumptions(content):
+    paper = content.get('paper')
+    found = paper.get('assumptions') if isinstance(paper, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def dump_config(config):

@@ -31,6 +31,7 @@ class Paper(Section):
 
     ``reported`` maps our metric names to the paper's values (empty where it
     printed none); ``assumptions`` lists the reading of each point it leaves open.
+    A row of a sweep has the assumptions of its base, then those of the sweep.
     """
 
     source: Text
@@ -312,11 +313,13 @@ class SweepRow(Section):
 class Sweep(Section):
     """``seeds`` are those over which the experiment reports a mean.
 
-    ``base`` is ``null`` where no row needs one.
+    ``base`` is ``null`` where no row needs one. ``set``, where it is given, holds the
+    differences that all rows share; a row's own are applied after them.
     """
 
     name: Text
     base: Text | None
+    set: dict[str, object] = {}
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)]
     paper: Paper
     runs: Annotated[dict[str, SweepRow], pydantic.Field(min_length=1)]
