@@ -13,7 +13,7 @@ import pydantic
 import yaml
 
 from yolo_dist.config.problems import validate
-from yolo_dist.config.sections import Count, Fraction, NonNegative, Positive, Section, Text
+from yolo_dist.config.sections import Count, NonNegative, Positive, Section, Text
 from yolo_dist.errors import InputError
 
 SITES = pathlib.Path(__file__).resolve().parent.parent / 'jobs' / 'sites'
@@ -67,13 +67,6 @@ class Mpi(Section):
     once_per_node: Text
 
 
-class DataRoots(Section):
-    """Where data lie here, ``data.root`` of each task; ``None`` leaves it to the experiment."""
-
-    classification: Text | None
-    detection: Text | None
-
-
 class Staging(Section):
     """Copying of the data to storage inside each node before training.
 
@@ -90,7 +83,7 @@ class Gpu(Section):
 
     name: Text
     fp32_tflops: Positive
-    efficiency: Fraction
+    efficiency: Annotated[float, pydantic.Field(gt=0, le=1)]
     memory_gib: Positive
 
 
@@ -121,7 +114,8 @@ class Site(Section):
     ``gpus_per_node`` processes run on a node, one a GPU. ``submit_options`` are handed to
     the scheduler's command (``sbatch`` or ``qsub``) for queue, account and nodes; name, log
     and time are added. ``setup`` are shell lines that a job runs first: modules, the
-    virtual environment.
+    virtual environment. ``data_roots`` says for a ``data.root`` of the experiment files
+    where that data set lies here; a root that is not named stays as it is.
     """
 
     name: Text
@@ -132,7 +126,7 @@ class Site(Section):
     walltime: Walltime
     setup: list[Text]
     mpi: Mpi
-    data_roots: DataRoots
+    data_roots: dict[str, Text]
     results: Text
     staging: Staging | None
     gpu: Gpu
