@@ -9,13 +9,13 @@ import threadpoolctl
 from yolo_dist.backends import is_cpu_backend_on, using_cpu_backend
 from yolo_dist.backends.threads import n_threads
 from yolo_dist.benchmarks import workloads
-from yolo_dist.benchmarks.operations import count_operations
 from yolo_dist.benchmarks.scaling import measure_scaling
 from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
 from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+from yolo_dist.links import count_operations
 
 _DETECTORS = [name for name in workloads.N_CLASS if workloads.is_detector(name)]
 
