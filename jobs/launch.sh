@@ -1,0 +1,82 @@
+# The launcher: runs inside each job, under every scheduler. A job script (written by
+# jobs/submit.sh) sets the variables and functions that are used here, then sources this file.
+#
+# Training is started by mpiexec and goes on from its latest snapshot. Before the time of the
+# job is over, training is told to write a snapshot, which ends it with status 75; the job is
+# then queued again. How the warning comes:
+#
+#   Slurm        SIGUSR1 to this shell (sbatch --signal=B:USR1@SECONDS)
+#   Grid Engine  SIGUSR2 before the kill (qsub -notify), and the timer below
+#   PBS          the timer below
+#
+# mpiexec of Open MPI forwards SIGUSR1 to all processes, but ends them at once on SIGTERM. It
+# has a process group of its own, so that signals for the job reach it through this shell.
+
+cd "$work_directory" || exit 1
+mkdir -p "$run_directory"
+if [ "$scheduler" = local ]; then
+    exec > >(tee --append --ignore-interrupts "$run_directory/job.log") 2>&1
+else
+    exec >>"$run_directory/job.log" 2>&1
+fi
+job=${SLURM_JOB_ID:-${PBS_JOBID:-${JOB_ID:-$$}}}
+say() { echo "launch: $*"; }
+say "$(date '+%Y-%m-%dT%H:%M:%S%z'), job $job on $(uname -n), $n_nodes nodes," \
+    "$n_processes processes"
+
+set -m
+processes= timer= warned= cancelled=
+tell_processes() { [ -z "$processes" ] || kill -USR1 "$processes" 2>/dev/null; }
+trap 'warned=1; say "the time of the job is nearly over"; tell_processes' USR1 USR2
+trap 'cancelled=1; say "told to end"; tell_processes' TERM INT
+case $scheduler in pbs | uge)
+    { sleep $((seconds - warning_seconds)); kill -USR1 $$; } &
+    timer=$!
+    trap 'kill -- "-$timer" 2>/dev/null' EXIT
+esac
+
+set_up
+
+if [ -n "${staging_command:-}" ]; then
+    target=$staging_directory/yolo_dist_data
+    say "copying $data_root to $target on each node"
+    start_once_per_node bash -c 'data_root=$1 target=$2
+        [ ! -e "$target.complete" ] || exit 0
+        rm -rf "$target" && mkdir -p "$target" || exit 1
+        '"$staging_command"' && touch "$target.complete"' stage "$data_root" "$target" \
+        </dev/null || { say "copying failed"; exit 1; }
+    arguments+=(--set "data.root=$target")
+fi
+
+snapshots() { ls "$run_directory"/snapshot_iter_*.npz 2>/dev/null; }
+before=$(snapshots)
+status=75
+if [ -z "$warned$cancelled" ]; then
+    start_processes python -m yolo_dist.train "${arguments[@]}" --resume </dev/null &
+    processes=$!
+    # A trapped signal ends `wait` early, with a status above 128.
+    while wait "$processes"; [ $? -gt 128 ] && kill -0 "$processes" 2>/dev/null; do :; done
+    wait "$processes"
+    status=$?
+    # Told to stop before it could listen.
+    [ -n "$warned" ] && [ "$status" -gt 128 ] && status=75
+fi
+
+if [ "$status" -ne 75 ]; then
+    say "ended with status $status"
+    exit "$status"
+fi
+if [ -n "$cancelled" ] || [ "$scheduler" = local ]; then
+    say "stopped; to go on: jobs/submit.sh ${submission[*]}"
+    exit 75
+fi
+if [ "$before" = "$(snapshots)" ]; then
+    say "stopped without a new snapshot, so not queued again: is the time limit too short?"
+    exit 75
+fi
+say "stopped with a snapshot; queued again"
+case $scheduler in
+    slurm) scontrol requeue "$job" ;;
+    uge) exit 99 ;;  # Grid Engine puts a job that ends so back into its queue
+    pbs) python -m yolo_dist.submit "${submission[@]}" ;;  # qrerun is for operators alone
+esac || { say "that failed; to go on: jobs/submit.sh ${submission[*]}"; exit 75; }

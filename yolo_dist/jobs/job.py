@@ -1,0 +1,150 @@
+"""One run as a job: which processes on how many nodes, for how long."""
+
+import dataclasses
+import math
+
+from yolo_dist.config import RunConfig, load_config
+from yolo_dist.errors import InputError
+from yolo_dist.plan import FORWARD_PASSES_PER_STEP, plan
+from yolo_dist.results import run_directory
+from yolo_dist.sites import Site
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One run of an experiment on a site.
+
+    Attributes:
+        config (~yolo_dist.config.RunConfig): The run as it will be trained.
+        site (~yolo_dist.sites.Site): Where.
+        arguments (tuple of str): Of ``yolo_dist.train``, without ``--resume``.
+        submission (tuple of str): Of ``yolo_dist.submit``, to submit this run again.
+        results (str): The folder of all result directories.
+        n_nodes (int): Nodes.
+        processes_per_node (int): Processes on each of them.
+        estimated_hours (float): Time that the run is expected to take; ``None`` without a
+            scheduler, which asks for none.
+        seconds (int): Time that the job asks for, a whole number of minutes, or ``None``.
+    """
+
+    config: RunConfig
+    site: Site
+    arguments: tuple
+    submission: tuple
+    results: str
+    n_nodes: int
+    processes_per_node: int
+    estimated_hours: float | None
+    seconds: int | None
+
+    @property
+    def n_processes(self):
+        return self.n_nodes * self.processes_per_node
+
+    @property
+    def directory(self):
+        """Result directory of the run."""
+        return run_directory(self.results, self.config)
+
+    @property
+    def script(self):
+        """Where the script that the scheduler starts is written."""
+        return self.directory / 'job.sh'
+
+    @property
+    def job_name(self):
+        """Name of the run as schedulers accept it."""
+        return self.config.name.replace('/', '-')
+
+    @property
+    def variables(self):
+        """What the options and commands of a site file may name."""
+        return {'n_nodes': self.n_nodes, 'n_processes': self.n_processes,
+                'processes_per_node': self.processes_per_node}
+
+
+def create_job(experiment, site, *, row, seed, overrides, results, site_source):
+    """Plans the job of one run.
+
+    Args:
+        experiment (str): An experiment file.
+        site (~yolo_dist.sites.Site): The machine.
+        row (str): Row of a sweep, ``None`` for a run.
+        seed (int): ``run.seed``.
+        overrides (sequence of str): ``key=value`` changes.
+        results (str): The folder of all result directories.
+        site_source (str): Name or path that the site was loaded from.
+
+    Returns:
+        Job: The job. Nothing is written or queued.
+
+    Raises:
+        InputError: If the experiment is wrong or its workers do not fit the site.
+    """
+    root = load_config(experiment, row=row).data.root
+    moved = [f'data.root={site.data_roots[root]}'] if root in site.data_roots else []
+    settings = [*moved, *overrides, f'run.seed={seed}']
+    config = load_config(experiment, row=row, results=results, overrides=settings)
+    n_nodes, processes_per_node = _place(config, site)
+    hours = seconds = None
+    if site.scheduler != 'local':
+        hours = _estimate_hours(config, site)
+        seconds = _walltime(hours, n_nodes, site)
+    chosen = [str(experiment)] + (['--run', row] if row is not None else [])
+    return Job(
+        config=config, site=site, results=str(results), n_nodes=n_nodes,
+        processes_per_node=processes_per_node, estimated_hours=hours, seconds=seconds,
+        arguments=(*chosen, *_set(settings), '--results', str(results)),
+        submission=(*chosen, '--seed', str(seed), *_set(overrides), '--site', str(site_source),
+                    '--results', str(results)))
+
+
+def _set(overrides):
+    return [text for override in overrides for text in ('--set', override)]
+
+
+def _place(config, site):
+    """Nodes, and processes on each: one process for each of the paper's GPUs.
+
+    On a machine without a scheduler fewer processes carry the workers, the largest number of
+    them that divides k.
+    """
+    k, per_node = config.workers, site.gpus_per_node
+    if site.scheduler == 'local':
+        return 1, max(p for p in range(1, per_node + 1) if k % p == 0)
+    if k < per_node:
+        return 1, k
+    if k % per_node:
+        raise InputError(
+            f'{config.name}: k = {k} workers cannot be divided among nodes of {site.name}, which '
+            f'have {per_node} GPUs each; choose a multiple of {per_node} or fewer than {per_node} '
+            'by --set workers=... (this also scales the learning rate)')
+    if k // per_node > site.max_nodes:
+        raise InputError(
+            f'{config.name}: k = {k} workers need {k // per_node} nodes with {per_node} GPUs '
+            f'each, but a job of {site.name} gets at most {site.max_nodes}; choose another site')
+    return k // per_node, per_node
+
+
+def _estimate_hours(config, site):
+    """Hours of a run, from operations and the assumed efficiency of the site's GPU alone."""
+    planned = plan(config)
+    operations_per_second = config.workers * site.gpu.fp32_tflops * 1e12 * site.gpu.efficiency
+    images_per_second = operations_per_second / (FORWARD_PASSES_PER_STEP * planned.n_operations)
+    return dataclasses.replace(planned, images_per_second=images_per_second).hours
+
+
+def _walltime(hours, n_nodes, site):
+    """Seconds to ask for: the estimate with its reserve, within the site's limits."""
+    walltime = site.walltime
+    limit = walltime.max_hours
+    if walltime.max_node_hours is not None:
+        limit = min(limit, walltime.max_node_hours / n_nodes)
+    warning_hours = walltime.warning_minutes / 60
+    if limit <= warning_hours:
+        raise InputError(
+            f'{site.name}: {n_nodes} nodes get {60 * limit:.0f} minutes at most (max_hours, '
+            f'max_node_hours), which is not more than warning_minutes '
+            f'{walltime.warning_minutes:g}; choose fewer workers or an earlier warning')
+    wanted = hours * walltime.safety_factor + warning_hours
+    return 60 * min(math.ceil(60 * wanted), math.floor(60 * limit))

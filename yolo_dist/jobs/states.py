@@ -1,0 +1,132 @@
+"""How far a run has come: what its directory says, and what the scheduler says of its job.
+
+A job leaves four files beside those of the run (:mod:`yolo_dist.results`):
+
+==================  ===============================================================
+``job.sh``          the script that was submitted
+``job.json``        the job's id, scheduler, host, time and command of submission
+``job.log``         what the job printed, all sittings
+``scheduler.log``   what the scheduler printed before the launcher took over
+==================  ===============================================================
+"""
+
+import platform
+import time
+from typing import NamedTuple
+
+from yolo_dist.errors import InputError
+from yolo_dist.jobs.schedulers import SCHEDULERS
+from yolo_dist.results import read_json, write_json
+
+JOB_FILES = frozenset({'job.sh', 'job.json', 'job.log', 'scheduler.log'})
+
+
+class RunState(NamedTuple):
+    """One run's state.
+
+    Attributes:
+        state (str): ``not submitted``, ``waiting``, ``running``, ``stopped`` (goes on when
+            the job runs again), ``done``, ``diverged`` or ``failed``.
+        job_id (str): Id of its last job; ``None`` if it was never one.
+        is_active (bool): Whether that job waits or runs, as far as can be known here.
+        note (str): What else there is to say.
+    """
+
+    state: str
+    job_id: str | None
+    is_active: bool
+    note: str
+
+
+def record_job(directory, *, job_id, scheduler, command):
+    """Writes ``job.json``, which tells a later look which job belongs to the run."""
+    write_json(directory / 'job.json', {
+        'job_id': job_id, 'scheduler': scheduler, 'host': platform.node(),
+        'submitted': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command})
+
+
+def run_state(directory, active_jobs=None):
+    """Finds the state of a run.
+
+    Args:
+        directory (pathlib.Path): Its result directory, which need not exist.
+        active_jobs (dict): Jobs of each scheduler, filled on the way, so that a look at
+            many runs asks each scheduler once.
+
+    Returns:
+        RunState: The state.
+
+    Raises:
+        InputError: If a file of the directory cannot be read, if the directory holds files
+            but no run, or if the scheduler does not answer.
+    """
+    status = _checked(directory / 'status.json', {'state'}) or {}
+    record = _checked(directory / 'job.json', {'job_id', 'scheduler', 'host'})
+    if directory.is_dir() and not (directory / 'config.yaml').exists():
+        others = sorted({path.name for path in directory.iterdir()} - JOB_FILES)
+        if others:
+            raise InputError(
+                f'{directory}: holds {", ".join(others[:3])} but no config.yaml, so it is no '
+                'whole run; was it copied in part? Remove it, or choose another place by '
+                '--results')
+    state = status.get('state')
+    if record is None:
+        return _without_job(state, status)
+    job_id = record['job_id']
+    jobs = _ask(record, {} if active_jobs is None else active_jobs)
+    if state in ('done', 'diverged'):
+        return RunState(state, job_id, False, _note(status))
+    if jobs is None:
+        return RunState(state or 'waiting', job_id, state in (None, 'running'),
+                        f'as last written: {record["scheduler"]} cannot be asked here')
+    if job_id in jobs:
+        activity, word = jobs[job_id]
+        if activity == 'waiting' and state is not None:
+            return RunState('stopped', job_id, True, f'waits to go on ({word}){_place(status)}')
+        return RunState(activity, job_id, True, f'{word}{_place(status)}')
+    if state == 'stopped':
+        return RunState('stopped', job_id, False,
+                        f'submit again to go on{_place(status)}')
+    if state == 'running':
+        return RunState('failed', job_id, False,
+                        f'the job ended without a word, see job.log{_place(status)}')
+    if state is None:
+        return RunState('failed', job_id, False, 'the job ended before training, see job.log')
+    return RunState(state, job_id, False, _note(status))
+
+
+def _checked(path, keys):
+    content = read_json(path)
+    if content is not None and not (isinstance(content, dict) and keys <= set(content)):
+        raise InputError(f'{path}: cannot be understood (expected {", ".join(sorted(keys))}); was '
+                         'it edited by hand? remove the run directory to start again')
+    return content
+
+
+def _without_job(state, status):
+    if state is None:
+        return RunState('not submitted', None, False, '')
+    # Started by hand: whether it still runs is not known.
+    return RunState(state, None, state == 'running',
+                    'started without a job' if state == 'running' else _note(status))
+
+
+def _ask(record, active_jobs):
+    scheduler = record['scheduler']
+    if scheduler == 'local' and record['host'] != platform.node():
+        return None
+    if scheduler not in active_jobs:
+        active_jobs[scheduler] = SCHEDULERS[scheduler].active_jobs()
+    return active_jobs[scheduler]
+
+
+def _place(status):
+    return f', epoch {status["epoch"]:.1f}' if 'epoch' in status else ''
+
+
+def _note(status):
+    if 'reason' in status:
+        return str(status['reason']).splitlines()[0]
+    return ', '.join(f'{key.rpartition("/")[2]} {value:.1f}'
+                     for key, value in (status.get('metrics') or {}).items()
+                     if isinstance(value, float))

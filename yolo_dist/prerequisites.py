@@ -1,0 +1,53 @@
+"""What must lie on disk before a run can start: its data and the weights it starts from."""
+
+import pathlib
+
+from yolo_dist.errors import InputError
+
+
+def missing_prerequisites(config, *, results):
+    """Says what a run needs and does not find.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The run.
+        results (str): The folder of all result directories; it tells which run writes the
+            weights that this one starts from.
+
+    Returns:
+        list of str: One message for each thing that is missing; empty where all is there.
+    """
+    problems = []
+    root = pathlib.Path(config.data.root)
+    if config.data.n_synthetic_examples is None and not root.is_dir():
+        problems.append(f'data.root: there is no folder {root}; put the data there, or give their '
+                        'place by data_roots of the site file or by --set data.root=...')
+    weights = config.model.pretrained
+    if weights is not None and not pathlib.Path(weights).is_file():
+        problems.append(
+            f'model.pretrained: there is no {weights}; {_how_to_make(weights, results)}')
+    return problems
+
+
+def check_prerequisites(config, *, results):
+    """Checks that a run finds its data and the weights it starts from.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The run.
+        results (str): The folder of all result directories.
+
+    Raises:
+        InputError: One line for each thing that is missing.
+    """
+    problems = missing_prerequisites(config, results=results)
+    if problems:
+        raise InputError('\n'.join(f'{config.name}: {problem}' for problem in problems))
+
+
+def _how_to_make(weights, results):
+    try:
+        run = pathlib.Path(weights).parent.relative_to(results)
+    except ValueError:
+        return 'expected a weights file that a run wrote, such as RUN_DIRECTORY/weights_final.npz'
+    experiment, *row = run.parts
+    train = f'experiments/{experiment}.yaml' + (f' --run {row[0]}' if row else '')
+    return f'the run {run} writes it: train that one first ({train})'
