@@ -5,7 +5,9 @@ from yolo_dist.datasets.mini_imagenet import make_mini_imagenet
 from yolo_dist.datasets.mini_sources import DIGIT_NAMES
 from yolo_dist.datasets.mini_voc import make_mini_voc
 from yolo_dist.datasets.read_image import decode_image, read_image
+from yolo_dist.datasets.synthetic import SyntheticClassification, SyntheticDetection
 from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES, VOCDetectionDataset
 
-__all__ = ['DIGIT_NAMES', 'VOC_CLASS_NAMES', 'LabelledImageDataset', 'VOCDetectionDataset',
-           'decode_image', 'load_imagenet', 'make_mini_imagenet', 'make_mini_voc', 'read_image']
+__all__ = ['DIGIT_NAMES', 'VOC_CLASS_NAMES', 'LabelledImageDataset', 'SyntheticClassification',
+           'SyntheticDetection', 'VOCDetectionDataset', 'decode_image', 'load_imagenet',
+           'make_mini_imagenet', 'make_mini_voc', 'read_image']

@@ -4,7 +4,7 @@ import chainer
 import numpy as np
 from chainer.datasets import TransformDataset
 
-from yolo_dist.datasets import load_imagenet
+from yolo_dist.datasets import SyntheticClassification, load_imagenet
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_classification
 from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
@@ -19,6 +19,9 @@ _LINKS = {'darknet19': Darknet19, 'darknet53': Darknet53}
 def load_datasets(config):
     """Opens both sets; labels of the second follow the class folders of the first."""
     data = config.data
+    if data.n_synthetic_examples is not None:
+        made_up = SyntheticClassification(data.n_synthetic_examples, config.model.n_class)
+        return made_up, made_up
     train = load_imagenet(data.root, data.train)
     val = load_imagenet(data.root, data.val, class_names=train.class_names)
     if len(train.class_names) != config.model.n_class:

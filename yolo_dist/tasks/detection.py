@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolo_dist.datasets import VOCDetectionDataset
+from yolo_dist.datasets import SyntheticDetection, VOCDetectionDataset
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_detection
 from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3, load_backbone
@@ -17,8 +17,11 @@ _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 def load_datasets(config):
     """Opens both sets, each the union of its splits."""
     data = config.data
-    train = VOCDetectionDataset(data.root, data.train, data.class_names)
-    val = VOCDetectionDataset(data.root, data.val, data.class_names)
+    if data.n_synthetic_examples is not None:
+        train = val = SyntheticDetection(data.n_synthetic_examples, data.class_names)
+    else:
+        train = VOCDetectionDataset(data.root, data.train, data.class_names)
+        val = VOCDetectionDataset(data.root, data.val, data.class_names)
     if len(train.class_names) != config.model.n_class:
         raise InputError(f'model.n_class: found {config.model.n_class}, but data.class_names has '
                          f'{len(train.class_names)} names')
