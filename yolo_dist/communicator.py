@@ -7,14 +7,17 @@ Nothing else starts MPI or makes a communicator. A *process* is an MPI rank; a
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 
 import chainer
-import numpy as np
 import threadpoolctl
 
 from yolo_dist.errors import InputError
+
+# What schedulers send before they end a job.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class _AgreedInputError(InputError):
@@ -29,9 +32,13 @@ def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
+    # A signal that asks the job to stop reaches them, too; they end with their parent.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS[1:]}
     process = multiprocessing.Process(target=_do_nothing)
     process.start()
     process.join()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def run_job(main):
@@ -119,20 +126,28 @@ def n_processes():
     return MPI.COMM_WORLD.size
 
 
-def check_launch(n_workers):
+def check_launch(config):
     """Checks that the launched processes can carry the experiment's workers.
 
     Args:
-        n_workers (int): k of the experiment.
+        config (~yolo_dist.config.RunConfig): The experiment.
 
     Raises:
-        InputError: If the number of processes is not the number of workers.
+        InputError: If P does not divide K, or what is asked for needs P = K.
     """
-    if n_processes() != n_workers:
+    n_workers = config.workers
+    if n_workers % n_processes():
+        divisors = [n for n in range(1, n_workers + 1) if n_workers % n == 0]
         raise InputError(
-            f'launched with {n_processes()} processes, but the experiment has {n_workers} '
-            f'workers; launch it with `mpiexec -n {n_workers}`, or change the experiment with '
-            f'`--set workers={n_processes()}` (this also scales the learning rate)')
+            f'launched with {n_processes()} processes, but {n_workers} workers cannot be divided '
+            f'among {n_processes()}; use a divisor of {n_workers}: '
+            f'{", ".join(map(str, divisors))}')
+    for key in ('multi_node_bn', 'double_buffering'):
+        if getattr(config.communicator, key) and n_processes() < n_workers:
+            raise InputError(
+                f'communicator.{key} needs a process for each worker, but {n_workers} workers '
+                f'were launched on {n_processes()} processes; launch it with '
+                f'`mpiexec -n {n_workers}`, or `--set communicator.{key}=false`')
 
 
 def local_workers(n_workers):
@@ -153,43 +168,52 @@ def _gpu_is_available():
         chainer.backends.cuda.cupy.cuda.runtime.getDeviceCount() > 0
 
 
-def create_communicator(name, *, allreduce_grad_dtype='float32'):
-    """Makes a ChainerMN communicator.
+def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
+                        prescale_gradients=False, double_buffering=False):
+    """Makes a ChainerMN communicator for the gradients of K workers.
 
     Args:
         name ({'auto', 'naive', 'pure_nccl'}): ``'auto'`` is ``pure_nccl`` where
             CuPy finds a GPU, else ``naive``.
+        n_workers (int): K; ``None`` is one for each process.
         allreduce_grad_dtype ({'float16', 'float32'}): What gradients are summed
             in; the paper used float16 (sec. 5.1).
+        prescale_gradients (bool): Whether gradients are multiplied by 1/K before
+            they are summed, not after.
+        double_buffering (bool): Whether the optimizer will ask for it.
 
     Returns:
-        chainermn.CommunicatorBase: The communicator. Collective.
+        chainermn.CommunicatorBase: See :mod:`~yolo_dist.gradient_mean`. Collective.
 
     Raises:
         InputError: If the machine or the communicator cannot do what is asked.
     """
-    import chainermn
+    from mpi4py import MPI
+
+    from yolo_dist.gradient_mean import WorkersNaiveCommunicator, WorkersPureNcclCommunicator
+    settings = {'n_workers': n_workers or n_processes(), 'dtype': allreduce_grad_dtype,
+                'prescale': prescale_gradients}
     if name == 'auto':
         name = 'pure_nccl' if _gpu_is_available() else 'naive'
     if name == 'naive':
-        if allreduce_grad_dtype == 'float16':
+        if double_buffering:
             raise InputError(
-                'communicator.allreduce_grad_dtype: found float16 on the naive communicator, '
-                'which sums gradients in float32; use pure_nccl on a GPU, or '
-                '`--set communicator.allreduce_grad_dtype=float32`')
-        return chainermn.create_communicator('naive')
+                'communicator.double_buffering: found true, but gradients are averaged by the '
+                'naive communicator here, which cannot do it beside the computing; run it on a '
+                'GPU, or `--set communicator.double_buffering=false`')
+        return WorkersNaiveCommunicator(MPI.COMM_WORLD, **settings)
     if not _gpu_is_available():
         raise InputError(
             'communicator.name: found pure_nccl, but CuPy finds no GPU here; '
             '`python -m yolo_dist.doctor` says why, and '
             '`--set communicator.name=auto` falls back to the CPU')
-    return chainermn.create_communicator(
-        'pure_nccl', allreduce_grad_dtype=np.dtype(allreduce_grad_dtype))
+    return WorkersPureNcclCommunicator(MPI.COMM_WORLD, **settings)
 
 
 def communicator_name(comm):
     """ChainerMN's name of a communicator, ``'naive'`` or ``'pure_nccl'``."""
-    return {'NaiveCommunicator': 'naive', 'PureNcclCommunicator': 'pure_nccl'}[type(comm).__name__]
+    from chainermn.communicators.naive_communicator import NaiveCommunicator
+    return 'naive' if isinstance(comm, NaiveCommunicator) else 'pure_nccl'
 
 
 def choose_device(comm):
@@ -213,38 +237,3 @@ def choose_device(comm):
     device = chainer.get_device(f'@cupy:{comm.intra_rank}')
     device.use()
     return device
-
-
-def average_batch_statistics(model, comm):
-    """Replaces each worker's batch-normalisation statistics by their mean.
-
-    Workers keep statistics of their own during training (sec. 4.4 averages
-    gradients alone); they are averaged whenever they leave the worker, for an
-    evaluation or a snapshot. Training does not read them, so this changes no
-    update; and as running averages are linear, it does not change their mean at
-    any later time either. The sum goes through host memory: ChainerMN's
-    ``AllreducePersistent`` hands device pointers to MPI.
-
-    Args:
-        model (chainer.Link): The model, the same in all processes.
-        comm (chainermn.CommunicatorBase): The communicator. Collective.
-    """
-    if comm.size == 1:
-        return
-    places = [(link, name) for _, link in sorted(model.namedlinks())
-              for name in sorted(link._persistent)
-              if isinstance(getattr(link, name), chainer.get_array_types())
-              and getattr(link, name).dtype.kind == 'f']
-    if not places:
-        return
-    from mpi4py import MPI
-    packed = np.concatenate([
-        chainer.backends.cuda.to_cpu(getattr(link, name)).ravel() for link, name in places])
-    mean = np.empty_like(packed)
-    comm.mpi_comm.Allreduce(packed, mean, MPI.SUM)
-    mean /= comm.size
-    begin = 0
-    for link, name in places:
-        array = getattr(link, name)
-        array[...] = link.xp.asarray(mean[begin:begin + array.size]).reshape(array.shape)
-        begin += array.size

@@ -1,4 +1,4 @@
-"""The one exception that entry points show without a traceback."""
+"""What entry points and training report instead of a traceback."""
 
 
 class InputError(ValueError):
@@ -8,3 +8,11 @@ class InputError(ValueError):
     points print it once for the whole job and exit with status 2; any other
     exception is a defect of this package and keeps its traceback.
     """
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss or a gradient is no longer a finite number; every process knows."""
+
+
+class GradientOverflow(ArithmeticError):
+    """A sum of gradients in float16 is not finite; every process knows."""

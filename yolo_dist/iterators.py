@@ -52,7 +52,7 @@ def _read_in_order(dataset, batch_size, n_loader_processes, example_bytes):
 
 
 class StreamIterator(chainer.dataset.Iterator):
-    """Batches of a :class:`~yolo_dist.stream.TrainingStream`, one an iteration.
+    """Minibatches of a :class:`~yolo_dist.stream.TrainingStream`, one for each worker in turn.
 
     Its only state is the iteration, so a snapshot taken with one number of
     processes goes on with another.
@@ -66,22 +66,28 @@ class StreamIterator(chainer.dataset.Iterator):
         self._stream = stream
         self._n_loader_processes = n_loader_processes
         self._iterator = None
-        self.iteration = 0
+        self._n_batches = 0
+
+    @property
+    def iteration(self):
+        """Training iterations whose batches of all workers have been read."""
+        return self._n_batches // len(self._stream.workers)
 
     def __next__(self):
         if self._iterator is None:
             self._stream.first_iteration = self.iteration
             self._iterator = _read_in_order(
-                self._stream, self._stream.batch_size, self._n_loader_processes,
+                self._stream, self._stream.batch_size_per_worker, self._n_loader_processes,
                 self._stream.example_bytes)
         batch = _raise_errors(self._iterator.next())
-        self.iteration += 1
+        self._n_batches += 1
         return batch
 
     next = __next__
 
     def serialize(self, serializer):
-        self.iteration = int(serializer('iteration', self.iteration))
+        iteration = int(serializer('iteration', self.iteration))
+        self._n_batches = iteration * len(self._stream.workers)
 
     def finalize(self):
         if self._iterator is not None:

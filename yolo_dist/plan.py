@@ -75,6 +75,8 @@ class Plan:
         gradient_bytes: What each worker gives to the all-reduce of an iteration.
         memory: Of one process.
         images_per_second: Assumed speed of the whole job; ``None`` if not known.
+
+    ``str()`` of it is :func:`describe_plan`.
     """
 
     config: RunConfig
@@ -110,6 +112,9 @@ class Plan:
     def hours(self):
         """Hours of the whole run; ``None`` without a speed."""
         return self.images_per_second and self.training_hours + self.evaluation_hours
+
+    def __str__(self):
+        return describe_plan(self)
 
     def _hours(self, n_images):
         return self.images_per_second and n_images / self.images_per_second / 3600

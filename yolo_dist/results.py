@@ -9,6 +9,7 @@
 ``snapshot_iter_N.npz``     whole state of training, the last few
 ``weights_best.npz``        model of the best evaluation
 ``weights_final.npz``       model at the end
+``throughput.json``         speed, of a throughput run
 ``curves.png``              learning curves so far
 ``examples.png``            held-out images with predictions, by ``evaluate``
 ``evaluation.json``         what ``evaluate`` printed last
@@ -138,11 +139,13 @@ class RunDirectory:
     Args:
         path (pathlib.Path): The directory.
         config (~yolo_dist.config.RunConfig): The run.
+        n_processes (int): P of this sitting; ``None`` to look only.
     """
 
-    def __init__(self, path, config):
+    def __init__(self, path, config, *, n_processes=None):
         self.path = pathlib.Path(path)
         self.config = config
+        self.n_processes = n_processes
 
     def check(self, *, resume):
         """Checks that the run may start here; changes nothing.
@@ -180,10 +183,16 @@ class RunDirectory:
                     lambda temporary: pathlib.Path(temporary).write_text(text))
         sittings = read_json(self.path / 'environment.json') or []
         sittings.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
-                         'command': sys.argv, **environment()})
+                         'command': ['python', '-m', 'yolo_dist.train', *sys.argv[1:]], **environment()})
         write_json(self.path / 'environment.json', sittings)
         self.write_status('running')
 
+    def write_throughput(self, figures):
+        """Records what a throughput run measured."""
+        write_json(self.path / 'throughput.json', figures)
+
     def write_status(self, state, **details):
         """Records the state of the run and, at its end, its metrics."""
-        write_json(self.path / 'status.json', {'state': state, **details})
+        write_json(self.path / 'status.json', {
+            'state': state, 'n_workers': self.config.workers, 'n_processes': self.n_processes,
+            **details})

@@ -1,10 +1,12 @@
-"""Learning rates as pure functions of the position in training.
+"""Lengths of runs, and learning rates as pure functions of the position in training.
 
 Nothing here keeps a counter, so a resumed run needs no state to go on with the
 right rate.
 """
 
 import dataclasses
+
+from yolo_dist.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,3 +156,40 @@ def create_schedule(config):
         base_lr_batch_size=optimizer.base_lr_batch_size)
     return Schedule(optimizer.base_lr, scaled_lr, schedule.epochs,
                     schedule.warmup, schedule.warmup_epochs, decay)
+
+
+def n_training_iterations(config, n_examples):
+    """Length of a run, iterations.
+
+    Epochs are counted in images, so they need not end where a batch ends; 100
+    epochs of the 16,551 VOC images are 1,078 iterations at k = 96 and 808 at
+    k = 128.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+        n_examples (int): Size of the training set.
+
+    Returns:
+        int: ``epochs * n_examples / (k n)``, rounded, at least 1; of a throughput run
+        what ``run.measure`` says.
+    """
+    if config.run.measure is not None:
+        return config.run.measure.warmup_iterations + config.run.measure.iterations
+    return max(1, round(config.schedule.epochs * n_examples / config.global_batch_size))
+
+
+def check_batch_fits(config, n_examples):
+    """Checks that one global batch is not larger than the training set.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+        n_examples (int): Size of the training set.
+
+    Raises:
+        InputError: If ``k n`` exceeds ``n_examples``.
+    """
+    if config.global_batch_size > n_examples:
+        raise InputError(
+            f'one batch takes workers x data.batch_size_per_worker = {config.workers} x '
+            f'{config.data.batch_size_per_worker} = {config.global_batch_size} images, but the '
+            f'training set has {n_examples}; use fewer workers or smaller batches')

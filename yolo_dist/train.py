@@ -1,29 +1,42 @@
 """Trains one run: ``mpiexec -n P python -m yolo_dist.train EXPERIMENT.yaml``."""
 
+import os
+import sys
+
 import chainer
+import chainermn
 import numpy as np
 
 from yolo_dist import communicator
-from yolo_dist.command_line import Parser
-from yolo_dist.communicator import agreed
+from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.communicator import STOP_SIGNALS, agreed
 from yolo_dist.config import load_config
-from yolo_dist.extensions import TrainingDiverged
+from yolo_dist.errors import TrainingDiverged
+from yolo_dist.extensions import Interruption
 from yolo_dist.iterators import StreamIterator
-from yolo_dist.optimizers import check_batch_fits, create_optimizer
+from yolo_dist.optimizers import create_optimizer
+from yolo_dist.plan import plan
 from yolo_dist.results import RunDirectory, find_snapshot, read_json, run_directory, save_weights
-from yolo_dist.schedules import create_schedule
+from yolo_dist.schedules import check_batch_fits, create_schedule, n_training_iterations
 from yolo_dist.stream import TrainingStream, create_input_size_schedule
 from yolo_dist.summary import summarize
 from yolo_dist.tasks import get_task
 from yolo_dist.trainer import create_trainer, load_snapshot
-from yolo_dist.updater import TrainUpdater, n_training_iterations
+from yolo_dist.updater import TrainUpdater
+from yolo_dist.workers import LocalWorkers
+
+# Exit status of a sitting that a signal ended: start the run again with --resume.
+INTERRUPTED = os.EX_TEMPFAIL
+
+_DTYPES = {'float32': np.dtype(np.float32), 'mixed16': chainer.mixed16}
 
 
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.train', description=(
         'Trains one run of an experiment file. Start it under mpiexec with as many processes '
-        'as the experiment has workers. Ends with the weights, the log and the metrics in '
-        'RESULTS/NAME.'))
+        'as the experiment has workers, or with a divisor of that: each process then carries '
+        'several workers in turn, with the same result. Ends with the weights, the log and the '
+        'metrics in RESULTS/NAME.'))
     parser.add_argument('experiment', metavar='EXPERIMENT.yaml',
                         help='a run or a sweep, such as experiments/quickstart_darknet53.yaml')
     parser.add_argument('--run', metavar='ROW', help='row of a sweep')
@@ -34,6 +47,11 @@ def parse_arguments(argv=None):
     parser.add_argument('--resume', action='store_true',
                         help='go on from the latest snapshot; starts from nothing where there '
                              'is none, and does nothing where the run is done')
+    parser.add_argument('--plan', action='store_true',
+                        help='print what the run will take (iterations, learning rates, memory, '
+                             'hours) and train nothing; needs neither MPI nor a GPU')
+    parser.add_argument('--images-per-second', type=float, metavar='X',
+                        help='speed of the whole job, from which --plan computes the hours')
     return parser.parse_args(argv)
 
 
@@ -50,8 +68,9 @@ def main(argv=None):
         arguments = parse_arguments(argv)
         config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                              results=arguments.results)
-        communicator.check_launch(config.workers)
-        results = RunDirectory(run_directory(arguments.results, config), config)
+        communicator.check_launch(config)
+        results = RunDirectory(run_directory(arguments.results, config), config,
+                               n_processes=communicator.n_processes())
         results.check(resume=arguments.resume)
         is_done = results.state() == 'done'
         snapshot = find_snapshot(results.path) if arguments.resume else None
@@ -61,9 +80,12 @@ def main(argv=None):
         return 0
 
     with agreed():
+        section = config.communicator
         comm = communicator.create_communicator(
-            config.communicator.name,
-            allreduce_grad_dtype=config.communicator.allreduce_grad_dtype)
+            section.name, n_workers=config.workers,
+            allreduce_grad_dtype=section.allreduce_grad_dtype,
+            prescale_gradients=section.prescale_gradients,
+            double_buffering=section.double_buffering)
         device = communicator.choose_device(comm)
     with agreed():
         task = get_task(config)
@@ -73,13 +95,17 @@ def main(argv=None):
             val.check()
         check_batch_fits(config, len(train))
         np.random.seed(config.run.seed)
+        chainer.global_config.dtype = _DTYPES[config.model.dtype]
         model = task.build_model(config)
         if snapshot is None and config.model.pretrained is not None:
             task.load_pretrained(config, model)
     chainer.global_config.cudnn_fast_batch_normalization = True  # sec. 5.1
     chainer.global_config.autotune = True
+    if section.multi_node_bn:
+        model = chainermn.links.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)
     train_chain.to_device(device)
+    workers = LocalWorkers(model, config.workers // comm.size)
 
     n_iterations = n_training_iterations(config, len(train))
     stream = TrainingStream(
@@ -88,16 +114,20 @@ def main(argv=None):
         batch_size_per_worker=config.data.batch_size_per_worker, n_iterations=n_iterations,
         input_size=create_input_size_schedule(config, n_iterations))
     iterator = StreamIterator(stream, config.data.n_loader_processes)
-    optimizer = create_optimizer(config.optimizer, train_chain, comm)
-    updater = TrainUpdater(iterator, optimizer, converter=task.convert, device=device,
-                           global_batch_size=config.global_batch_size, n_examples=len(train))
+    optimizer = create_optimizer(config.optimizer, train_chain, comm,
+                                 double_buffering=section.double_buffering)
+    updater = TrainUpdater(
+        iterator, optimizer, comm=comm, workers=workers, converter=task.convert, device=device,
+        global_batch_size=config.global_batch_size, n_examples=len(train))
     schedule = create_schedule(config)
+    interruption = Interruption(comm, STOP_SIGNALS)
     trainer = create_trainer(
-        config, updater, model, schedule=schedule, metric=task.METRIC, comm=comm, results=results,
-        evaluate=lambda: task.evaluate(config, model, val, comm, device),
-        n_iterations=n_iterations)
+        config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
+        results=results, interruption=interruption, n_iterations=n_iterations,
+        evaluate=lambda: task.evaluate(config, model, val, comm, device))
     if snapshot is not None:
         load_snapshot(snapshot, trainer)
+    workers.share()
     if comm.rank == 0:
         results.open()
         print(summarize(config, schedule, device=device, n_processes=comm.size,
@@ -105,10 +135,10 @@ def main(argv=None):
                         n_val=len(val), n_iterations=n_iterations), flush=True)
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)
-    return _run(trainer, model, results, n_iterations, comm)
+    return _run(trainer, model, results, n_iterations, comm, interruption)
 
 
-def _run(trainer, model, results, n_iterations, comm):
+def _run(trainer, model, results, n_iterations, comm, interruption):
     """Runs the trainer and leaves the run directory in a state that says how it ended."""
     try:
         trainer.run(show_loop_exception_msg=False)
@@ -120,9 +150,9 @@ def _run(trainer, model, results, n_iterations, comm):
     except BaseException as error:
         results.write_status('failed', reason=f'{type(error).__name__}: {error}')
         raise
+    is_done = trainer.updater.iteration >= n_iterations
     if comm.rank == 0:
         log = read_json(results.path / 'log.json')
-        is_done = trainer.updater.iteration >= n_iterations
         if is_done:
             save_weights(results.path / 'weights_final.npz', model)
         results.write_status(
@@ -130,8 +160,27 @@ def _run(trainer, model, results, n_iterations, comm):
             iteration=trainer.updater.iteration, elapsed_seconds=trainer.elapsed_time,
             metrics={key: value for key, value in log[-1].items() if key.startswith('val/')})
         print(f'{"done" if is_done else "stopped"}: {results.path}', flush=True)
+    return INTERRUPTED if interruption.is_due() and not is_done else 0
+
+
+def print_plan(argv=None):
+    """Prints what a run will take; starts neither MPI nor CUDA.
+
+    Args:
+        argv (list of str): Command line; ``None`` takes the process's own.
+
+    Returns:
+        int: 0.
+    """
+    arguments = parse_arguments(argv)
+    config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
+                         results=arguments.results)
+    print(plan(config, images_per_second=arguments.images_per_second))
     return 0
 
 
 if __name__ == '__main__':
-    communicator.run_job(main)
+    if '--plan' in sys.argv[1:]:
+        run_serial(print_plan)
+    else:
+        communicator.run_job(main)

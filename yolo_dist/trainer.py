@@ -10,7 +10,9 @@ from yolo_dist.extensions import (
     Console,
     Curves,
     Evaluation,
+    HalfSumCounts,
     LearningRate,
+    Throughput,
     WorkerMean,
 )
 
@@ -48,37 +50,48 @@ def last_iteration(config, n_iterations, updater):
                 if i == n_iterations or updater.epoch_detail_at(i) >= stop)
 
 
-def create_trainer(config, updater, model, *, schedule, evaluate, metric, comm, results,
-                   n_iterations):
+def create_trainer(config, updater, model, *, workers, schedule, evaluate, metric, comm, results,
+                   interruption, n_iterations):
     """Makes the trainer with all of its extensions.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.
         updater (~yolo_dist.updater.TrainUpdater): The updater.
         model (chainer.Link): The model inside the train chain.
+        workers (~yolo_dist.workers.LocalWorkers): The workers of this process.
         schedule (~yolo_dist.schedules.Schedule): The learning rate.
         evaluate (callable): Without arguments, returns metrics. Collective.
         metric (str): The metric that chooses the best weights.
         comm (chainermn.CommunicatorBase): The communicator.
         results (~yolo_dist.results.RunDirectory): Where results go.
+        interruption (~yolo_dist.extensions.Interruption): What may end the sitting.
         n_iterations (int): Length of the whole run.
 
     Returns:
         chainer.training.Trainer: Ready to run or to be resumed.
     """
     stop_at = last_iteration(config, n_iterations, updater)
+    # Chainer's interval trigger would run on where a resumed run is past its end already.
+    trainer = training.Trainer(
+        updater, any_of(lambda trainer: trainer.updater.iteration >= stop_at, interruption.is_due),
+        out=str(results.path))
+    trainer.extend(interruption)
+    if config.run.measure is not None:
+        _extend_to_measure(trainer, config, schedule=schedule, comm=comm, results=results,
+                           n_iterations=n_iterations)
+        return trainer
     evaluation_trigger = every_epochs(config.run.evaluate_every_epochs, stop_at)
-    snapshot_trigger = every_epochs(config.run.snapshot_every_epochs, stop_at)
+    snapshot_trigger = any_of(every_epochs(config.run.snapshot_every_epochs, stop_at),
+                              interruption.is_due)
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
                             evaluation_trigger, snapshot_trigger)
-    # Chainer's interval trigger would run on where a resumed run is past its end already.
-    trainer = training.Trainer(updater, lambda trainer: trainer.updater.iteration >= stop_at,
-                               out=str(results.path))
 
     # Of every process, in the order of their priorities; collective but for the first.
     trainer.extend(LearningRate(schedule, report_trigger))
     trainer.extend(WorkerMean(comm, report_trigger))
-    trainer.extend(BatchStatisticsMean(model, comm),
+    if config.communicator.allreduce_grad_dtype == 'float16':
+        trainer.extend(HalfSumCounts(comm, report_trigger))
+    trainer.extend(BatchStatisticsMean(workers, comm),
                    trigger=any_of(evaluation_trigger, snapshot_trigger))
     trainer.extend(Evaluation(evaluate), trigger=evaluation_trigger)
 
@@ -95,6 +108,20 @@ def create_trainer(config, updater, model, *, schedule, evaluate, metric, comm, 
                 n_retains=config.run.keep_snapshots, autoload=False),
             trigger=snapshot_trigger)
     return trainer
+
+
+def _extend_to_measure(trainer, config, *, schedule, comm, results, n_iterations):
+    """Extensions of a throughput run: nothing that takes time beside updates."""
+    comm.waits_for_device = True
+    report_trigger = any_of(every_iterations(config.run.log_every_iterations),
+                            lambda trainer: trainer.updater.iteration == n_iterations)
+    trainer.extend(LearningRate(schedule, report_trigger))
+    trainer.extend(WorkerMean(comm, report_trigger))
+    trainer.extend(Throughput(comm, config.run.measure.warmup_iterations,
+                              results.write_throughput))
+    if comm.rank == 0:
+        trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
+        trainer.extend(Console(n_iterations, report_trigger))
 
 
 def load_snapshot(path, trainer):

@@ -7,7 +7,8 @@ import chainer
 import numpy as np
 import pytest
 
-from yolo_dist.extensions import BestWeights, Console, LearningRate, TrainingDiverged, WorkerMean
+from yolo_dist.errors import TrainingDiverged
+from yolo_dist.extensions import BestWeights, Console, LearningRate, WorkerMean
 from yolo_dist.schedules import ConstantDecay, Schedule
 from yolo_dist.trainer import any_of, every_epochs, every_iterations
 

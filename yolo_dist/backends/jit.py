@@ -21,3 +21,15 @@ def kernel(function):
         return numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
         return numba.njit(**_OPTIONS)(function)
+
+
+def inline(function):
+    """Compiles a function that kernels call, into each of them.
+
+    Args:
+        function (callable): What Numba understands, without loops.
+
+    Returns:
+        callable: The same, compiled.
+    """
+    return numba.njit(inline='always', **_OPTIONS)(function)

@@ -131,10 +131,12 @@ def parallel_ranges(function, n, *, multiple=1, min_length=1):
         n (int): Length.
         multiple (int): See :func:`split`.
         min_length (int): Parts are not made shorter than about this.
+
+    Returns:
+        list: What ``function`` returned, by part.
     """
     n_parts = min(n_threads(), n // max(multiple, min_length))
     if n_parts <= 1:
-        function(0, n)
-        return
+        return [function(0, n)]
     parts = split(n, n_parts, multiple=multiple)
-    parallel(lambda i: function(*parts[i]), len(parts))
+    return parallel(lambda i: function(*parts[i]), len(parts))

@@ -1,7 +1,5 @@
 from chainer import training
 
-from yolo_dist.communicator import average_batch_statistics
-
 
 class BatchStatisticsMean(training.Extension):
     """Averages the batch-normalisation statistics over workers.
@@ -11,15 +9,15 @@ class BatchStatisticsMean(training.Extension):
     was never interrupted.
 
     Args:
-        model (chainer.Link): The model.
+        workers (~yolo_dist.workers.LocalWorkers): The workers of this process.
         comm (chainermn.CommunicatorBase): The communicator. Collective.
     """
 
     priority = training.PRIORITY_WRITER + 2
 
-    def __init__(self, model, comm):
-        self._model = model
+    def __init__(self, workers, comm):
+        self._workers = workers
         self._comm = comm
 
     def __call__(self, trainer):
-        average_batch_statistics(self._model, self._comm)
+        self._workers.average(self._comm)

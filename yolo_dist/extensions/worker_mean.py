@@ -5,9 +5,7 @@ import numpy as np
 from chainer import training
 from chainer.backends import cuda
 
-
-class TrainingDiverged(RuntimeError):
-    """The loss is no longer a finite number; every worker knows."""
+from yolo_dist.errors import TrainingDiverged
 
 
 class WorkerMean(training.Extension):

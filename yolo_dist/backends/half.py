@@ -1,0 +1,49 @@
+"""Sums in float16 of gradients in host memory."""
+import numpy as np
+
+from yolo_dist.backends import half_kernels
+from yolo_dist.backends.threads import parallel_ranges
+
+_MIN_SHARE = 1 << 16  # elements that are worth a thread
+
+
+def _in_shares(function, n_elements):
+    return parallel_ranges(function, n_elements, min_length=_MIN_SHARE)
+
+
+def to_half(x, half, *, scale):
+    """Rounds ``x scale`` to float16.
+
+    Args:
+        x (ndarray): Float, contiguous.
+        half (ndarray): Float16 ``(x.size,)``, written.
+        scale (float): Factor, applied in float32.
+
+    Returns:
+        int: How many numbers other than zero became zero.
+    """
+    x, bits, scale = x.reshape(-1), half.view(np.uint16), np.float32(scale)
+    return sum(_in_shares(
+        lambda begin, end: half_kernels.store(x, bits, begin, end, scale), x.size))
+
+
+def add_half(x, y):
+    """``y += x`` in float16, in place; an overflow gives an infinity."""
+    x, y = x.view(np.uint16), y.view(np.uint16)
+    _in_shares(lambda begin, end: half_kernels.add(x, y, begin, end), x.size)
+
+
+def from_half(half, x, *, scale):
+    """``x = half scale``, the product rounded to float16.
+
+    Args:
+        half (ndarray): Float16 ``(x.size,)``.
+        x (ndarray): Float, contiguous, written.
+        scale (float): Factor.
+
+    Returns:
+        int: How many numbers of ``half`` are not finite.
+    """
+    x, bits, scale = x.reshape(-1), half.view(np.uint16), np.float32(scale)
+    return sum(_in_shares(
+        lambda begin, end: half_kernels.load(bits, x, begin, end, scale), x.size))

@@ -1,0 +1,50 @@
+import signal
+
+import numpy as np
+from chainer import training
+
+
+class Interruption(training.Extension):
+    """Lets a scheduler's signal end a sitting after the current iteration.
+
+    A signal may reach some processes only, or not all during the same iteration, so
+    they agree on the iteration in which to stop: a sum of one number. Called without
+    a trainer's help by the triggers that depend on it (:meth:`is_due`).
+
+    Args:
+        comm (chainermn.CommunicatorBase): The communicator. Collective.
+        signals (iterable of int): What asks for a stop.
+    """
+
+    trigger = (1, 'iteration')
+    # Before all that have to act on it.
+    priority = training.PRIORITY_EDITOR + 10
+
+    def __init__(self, comm, signals):
+        self._comm = comm
+        self._signals = signals
+        self._received = None
+        self._handlers = {}
+        self._is_due = False
+
+    def initialize(self, trainer):
+        for number in self._signals:
+            self._handlers[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number, frame):
+        self._received = number
+
+    def __call__(self, trainer):
+        received = np.array([self._received is not None], np.int32)
+        total = np.empty_like(received)
+        self._comm.mpi_comm.Allreduce(received, total)
+        self._is_due = bool(total[0])
+
+    def is_due(self, trainer=None):
+        """Whether the sitting ends with this iteration, in all processes alike."""
+        return self._is_due
+
+    def finalize(self):
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()

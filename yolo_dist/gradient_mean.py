@@ -1,0 +1,323 @@
+"""The mean of the gradients of all K workers, each of P processes carrying K / P of them.
+
+What happens is what ``pure_nccl`` does (``chainermn/communicators/
+pure_nccl_communicator.py``): each worker's gradients are cast to the dtype of the
+all-reduce and packed into one buffer, buffers are summed in that dtype, the sum is
+multiplied by 1/K in it and cast back. A sum in float16 overflows above 65,504; with
+``prescale`` gradients are multiplied by 1/K first and the sum is left as it is.
+
+The order of the sum is a binary tree over worker numbers, ((0 + 1) + (2 + 3)) + ..., so
+that it does not depend on how many workers a process carries where that is a power of
+two. The order of NCCL's sum depends on its version and on the machine.
+
+The communicators here are ChainerMN's with that mean for ``multi_node_mean_grad``, so
+that ``chainermn.create_multi_node_optimizer`` works as ever: of the workers of a
+process, all but the last hand in their gradients by ``carry``, and the last one's
+``optimizer.update`` finishes the mean.
+"""
+
+import time
+
+import chainer
+import numpy as np
+from chainermn import nccl
+from chainermn.communicators._communication_utility import _get_nccl_type_id
+from chainermn.communicators.naive_communicator import NaiveCommunicator
+from chainermn.communicators.pure_nccl_communicator import PureNcclCommunicator
+
+from yolo_dist.backends.half import add_half, from_half, to_half
+from yolo_dist.errors import GradientOverflow
+
+# Elements of one message: a message that stays in the cache is several times as fast.
+_N_CHUNK = 1 << 18
+
+
+class _TreeSum:
+    """Sums arrays, one handed in after the other, in the order of a binary tree.
+
+    Keeps about log2 of their number; what is no longer used is lent again.
+
+    Args:
+        add (callable): ``add(x, y)`` is ``y += x``.
+    """
+
+    def __init__(self, add):
+        self._add = add
+        self._partial = []  # (number of arrays in it, sum), the numbers decreasing
+        self._free = []
+
+    def borrow(self, xp, n_elements, dtype):
+        """An array ``(n_elements,)`` of any content, to be filled and handed in."""
+        if self._free and self._free[-1].size != n_elements:
+            self._free.clear()
+        return self._free.pop() if self._free else xp.empty(n_elements, dtype)
+
+    def push(self, array):
+        """Hands in an array, which may be changed."""
+        n = 1
+        while self._partial and self._partial[-1][0] == n:
+            array = self._merge(array)
+            n *= 2
+        self._partial.append((n, array))
+
+    def _merge(self, array):
+        _, earlier = self._partial.pop()
+        self._add(array, earlier)
+        self._free.append(array)
+        return earlier
+
+    def pop(self):
+        """The sum of all arrays handed in since the last call; give it back when used."""
+        _, total = self._partial.pop()
+        while self._partial:
+            total = self._merge(total)
+        return total
+
+    def give_back(self, array):
+        """Lends an array again."""
+        self._free.append(array)
+
+
+class _WorkerMean:
+    """What the two communicators have in common; to be mixed into one of ChainerMN's.
+
+    Attributes:
+        n_overflowed (int): Elements whose sum was not finite, since the last reset.
+        n_flushed (int): Elements of this process's workers that were not zero and
+            became zero in float16, since the last reset.
+        mean_seconds (tuple of float): When the last mean began and when it ended.
+        waits_for_device (bool): Whether ``mean_seconds`` is exact on a GPU, too.
+        may_overflow (bool): Whether somebody else deals with sums that are not finite,
+            as dynamic loss scaling does.
+    """
+
+    def configure(self, *, n_workers, dtype, prescale):
+        """Says whose mean it is.
+
+        Args:
+            n_workers (int): K.
+            dtype ({'float16', 'float32'}): What gradients are summed in.
+            prescale (bool): Whether they are multiplied by 1/K before the sum.
+        """
+        self.n_workers = n_workers
+        self.sum_dtype = np.dtype(dtype)
+        self.waits_for_device = False
+        self.may_overflow = False
+        self._before, self._after = (1 / n_workers, 1) if prescale else (1, 1 / n_workers)
+        self._n_carried = 0
+        self._sum = _TreeSum(self._add_packed)
+        self.mean_seconds = (0., 0.)
+        self.reset_counts()
+
+    def reset_counts(self):
+        """Counts from 0 again."""
+        self.n_overflowed = self.n_flushed = 0
+
+    def carry(self, model):
+        """Hands in the gradients of a worker that is not the last of this process.
+
+        Args:
+            model (chainer.Link): Holds them; their arrays may be used again.
+        """
+        self._add([param for _, param in self._named_params(model)])
+        self._n_carried += 1
+
+    def multi_node_mean_grad(self, model, zero_fill=True):
+        """Replaces the last worker's gradients by the mean over all workers.
+
+        Args:
+            model (chainer.Link): Holds them.
+            zero_fill (bool): For ChainerMN; missing gradients always count as zero.
+
+        Raises:
+            GradientOverflow: If a sum in float16 is not finite.
+        """
+        began_at = self._now()
+        self._finish(model)
+        self._n_carried = 0
+        self.mean_seconds = (began_at, self._now())
+
+    def _now(self):
+        if self.waits_for_device:
+            chainer.backends.cuda.Stream.null.synchronize()
+        return time.perf_counter()
+
+    def _named_params(self, model):
+        """Parameters in the order in which ChainerMN packs them, all with a gradient."""
+        named = [(name, param) for name, param in sorted(model.namedparams())
+                 if param.array is not None]
+        for _, param in named:
+            if param.grad is None:
+                param.grad = param.xp.zeros_like(param.array)
+        return named
+
+    def _check(self, model, n_overflowed_of):
+        """Raises unless all counts (by name of parameter) are 0 or overflow is allowed."""
+        overflowed = {name: int(n) for name, n in n_overflowed_of.items() if n}
+        self.n_overflowed += sum(overflowed.values())
+        if not overflowed or self.may_overflow:
+            return
+        name, n = max(overflowed.items(), key=lambda item: item[1])
+        size = dict(model.namedparams())[name].size
+        cure = ("a worker's own gradient is too large for float16" if self._before != 1 else
+                'communicator.prescale_gradients: true divides before the sum')
+        raise GradientOverflow(
+            f'the float16 sum of the gradients of {self.n_workers} workers is not finite in '
+            f'{len(overflowed)} parameters, such as {n} of the {size} elements of {name}; {cure}')
+
+
+class WorkersNaiveCommunicator(_WorkerMean, NaiveCommunicator):
+    """``naive`` with one packed buffer instead of a message for each parameter.
+
+    Args:
+        mpi_comm (mpi4py.MPI.Comm): The processes.
+        **settings: See :meth:`configure`.
+    """
+
+    def __init__(self, mpi_comm, **settings):
+        super().__init__(mpi_comm)
+        from mpi4py import MPI
+        self.configure(**settings)
+        self._mpi_type, self._mpi_sum = None, MPI.SUM
+        if self.sum_dtype == np.float16:
+            # MPI has no float16; a message of its bits needs a sum of its own.
+            self._mpi_type = MPI.UINT16_T
+            self._mpi_sum = MPI.Op.Create(
+                lambda x, y, datatype: add_half(np.frombuffer(x, np.float16),
+                                                np.frombuffer(y, np.float16)), commute=True)
+
+    def _add_packed(self, x, y):
+        if self.sum_dtype == np.float16:
+            add_half(x, y)
+        else:
+            np.add(y, x, out=y)
+
+    def _places(self, params):
+        begin = 0
+        for param in params:
+            yield slice(begin, begin + param.size), param.grad.reshape(-1)
+            begin += param.size
+
+    def _add(self, params):
+        packed = self._sum.borrow(np, sum(param.size for param in params), self.sum_dtype)
+        for place, grad in self._places(params):
+            if self.sum_dtype == np.float16:
+                self.n_flushed += to_half(grad, packed[place], scale=self._before)
+            else:
+                np.multiply(grad, self._before, out=packed[place], casting='same_kind')
+        self._sum.push(packed)
+
+    def _finish(self, model):
+        names, params = zip(*self._named_params(model), strict=True)
+        if self.n_workers == 1 and self.sum_dtype == np.float32:
+            return
+        self._add(params)
+        total = self._sum.pop()
+        if self.size > 1:
+            for begin in range(0, total.size, _N_CHUNK):
+                chunk = total[begin:begin + _N_CHUNK]
+                if self._mpi_type is not None:
+                    chunk = [chunk.view(np.uint16), self._mpi_type]
+                self.mpi_comm.Allreduce(_in_place(), chunk, self._mpi_sum)
+        self._sum.give_back(total)
+        if self.sum_dtype == np.float32:
+            for place, grad in self._places(params):
+                np.multiply(total[place], self._after, out=grad)
+            return
+        self._check(model, {
+            name: from_half(total[place], grad, scale=self._after)
+            for name, (place, grad) in zip(names, self._places(params), strict=True)})
+
+
+def _in_place():
+    from mpi4py import MPI
+    return MPI.IN_PLACE
+
+
+class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
+    """``pure_nccl`` for K workers; packing, NCCL and unpacking are ChainerMN's.
+
+    Args:
+        mpi_comm (mpi4py.MPI.Comm): The processes, one a GPU.
+        **settings: See :meth:`configure`.
+    """
+
+    def __init__(self, mpi_comm, **settings):
+        super().__init__(mpi_comm)
+        self.configure(**settings)
+        self.set_config('allreduce_grad_dtype', self.sum_dtype)
+        self.set_config('batched_copy', True)
+
+    def bcast_data(self, model):
+        # Under mixed16 ChainerMN would round the float32 weights to float16.
+        with chainer.using_config('dtype', np.dtype(np.float32)):
+            super().bcast_data(model)
+
+    def _prescale(self, params):
+        if self._before != 1:
+            for param in params:
+                param.grad *= self._before
+
+    def _count_flushed(self, params, packed):
+        if self.sum_dtype == np.float16:
+            xp = chainer.backends.cuda.cupy
+            n_zeros = sum(param.size - xp.count_nonzero(param.grad) for param in params)
+            self.n_flushed = self.n_flushed + packed.size - xp.count_nonzero(packed) - n_zeros
+
+    def _add(self, params):
+        self._prescale(params)
+        n_elements = sum(param.size for param in params)
+        self._prepare_allreduce_pack_buffer(self.sum_dtype, n_elements)
+        self._pack_params_to_buffer(params, 'grad', self.gpu_buffer_a, self.sum_dtype, True,
+                                    chainer.backends.cuda.Stream.null)
+        packed = self.gpu_buffer_a.array(n_elements, dtype=self.sum_dtype)
+        self._count_flushed(params, packed)
+        self._push(packed)
+
+    def _push(self, packed):
+        kept = self._sum.borrow(chainer.backends.cuda.cupy, packed.size, packed.dtype)
+        kept[...] = packed
+        self._sum.push(kept)
+
+    def _add_packed(self, x, y):
+        y += x
+
+    def _finish(self, model):
+        self._multi_node_mean_grad_async(model, True, chainer.backends.cuda.Stream.null)
+        if self.sum_dtype == np.float16:
+            self._check(model, self._n_overflowed_of(model))
+
+    def _multi_node_mean_grad_async(self, model, zero_fill, stream):
+        # Double buffering calls this one, on a stream of its own.
+        self._params_of_mean = [param for _, param in self._named_params(model)]
+        with stream:
+            self._prescale(self._params_of_mean)
+        super()._multi_node_mean_grad_async(model, True, stream)
+
+    def _multi_node_mean_nccl(self, sendbuf, recvbuf, n_elems, dtype, stream=None):
+        # ChainerMN calls this between packing and unpacking; its own divides by P.
+        stream = stream or chainer.backends.cuda.Stream.null
+        with stream:
+            packed = sendbuf.array(n_elems, dtype=dtype)
+            self._count_flushed(self._params_of_mean, packed)
+            if self._n_carried:
+                self._push(packed)
+                total = self._sum.pop()
+                packed[...] = total
+                self._sum.give_back(total)
+            self.nccl_comm.allReduce(sendbuf.ptr(), recvbuf.ptr(), n_elems,
+                                     _get_nccl_type_id(dtype), nccl.NCCL_SUM, stream.ptr)
+            self._mean = recvbuf.array(n_elems, dtype=dtype)
+            chainer.backends.cuda.elementwise(
+                '', f'{dtype.name} x', f'x *= ({self._after!r})', 'multiply_by_after')(self._mean)
+
+    def _n_overflowed_of(self, model):
+        xp = chainer.backends.cuda.cupy
+        if bool(xp.isfinite(self._mean).all()):
+            return {}
+        counts, begin = {}, 0
+        for name, param in self._named_params(model):
+            part = self._mean[begin:begin + param.size]
+            counts[name] = param.size - xp.count_nonzero(xp.isfinite(part))
+            begin += param.size
+        return counts
