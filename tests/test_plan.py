@@ -66,7 +66,7 @@ def test_hours_are_those_of_the_images():
     assert found.training_hours == pytest.approx(808 * 2048 / 500 / 3600)
     assert found.evaluation_hours == pytest.approx(10 * 4952 / 3 / 500 / 3600)
     assert found.hours == pytest.approx(found.training_hours + found.evaluation_hours)
-    assert '0.93 hours at 500.0 images/s' in describe_plan(found)
+    assert '0.93 hours at 500.0 images/s' in str(found) == describe_plan(found)
     unknown = plan(config)
     assert unknown.hours is None and '--images-per-second' in describe_plan(unknown)
 
