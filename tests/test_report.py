@@ -46,7 +46,7 @@ def test_paper_and_ours_stand_side_by_side(write_run, tmp_path, capsys):
         ['running', '2', '16', '-', '-', '-', '-', 'running']]
     written = (tmp_path / 'out/report.md').read_text()
     assert rows(written) == printed
-    assert '![curves](curves_detection.png)' in written
+    assert '![curves_detection](curves_detection.png)' in written
     assert (tmp_path / 'out/curves_detection.png').read_bytes().startswith(b'\x89PNG')
 
 

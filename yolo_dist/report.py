@@ -4,43 +4,55 @@ import pathlib
 import shutil
 
 from yolo_dist.command_line import Parser, run_serial
-from yolo_dist.records import find_records
-from yolo_dist.reporting import comparison_table, draw_curves
+from yolo_dist.pages import PAGES, PAPER_SITE, create_page, general_page
+from yolo_dist.records import find_experiment
+from yolo_dist.reporting import save_figure, write_csv
+from yolo_dist.sites import load_site
 
 
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.report', description=(
-        "Writes report.md with the paper's numbers beside ours, learning curves and example "
-        'pictures. Reads result directories only: no MPI, no GPU, also while runs go on.'))
-    parser.add_argument('sources', metavar='EXPERIMENT_OR_RUN_DIR', nargs='+',
-                        help='experiment files or run directories')
+        "Writes report.md with the paper's numbers beside ours, each table as CSV, each figure "
+        'as PNG and SVG. Reads result directories only: no MPI, no GPU, also while runs go on.'))
+    parser.add_argument('sources', metavar='EXPERIMENT_OR_RUN_DIR', nargs='+', help=(
+        'experiment files or run directories; ' + ', '.join(PAGES) + ' are drawn as the figure '
+        'of that name, all others are compared in one table'))
     parser.add_argument('--results', metavar='DIR', default='results',
                         help='where result directories lie (default: results)')
     parser.add_argument('--out', metavar='DIR', default='report',
                         help='folder to write (default: report)')
+    parser.add_argument('--site', metavar='NAME', default=PAPER_SITE, help=(
+        'the machine of the scaling model in figs. 5 and 7: a site of jobs/sites or the path '
+        f'of a site file (default: {PAPER_SITE}, the machine of the paper)'))
     return parser.parse_args(argv)
 
 
-def _pictures(records, out):
-    """Markdown lines for the figures of some runs, which are written to ``out``."""
+def _write_page(page, out):
+    """Writes the files of a page; returns the Markdown lines that show its figures."""
     lines = []
-    tasks = dict.fromkeys(record.config.task for record in records if record.log)
-    for task in tasks:
-        logs = {record.config.name: record.log for record in records
-                if record.log and record.config.task == task}
-        draw_curves(logs, out / f'curves_{task}.png')
-        lines += [f'## Learning curves, {task}', '', f'![curves](curves_{task}.png)', '']
-    for record in records:
+    for name, figure in page.figures.items():
+        save_figure(figure, out, name)
+        lines += [f'![{name}]({name}.png)', '']
+    for name, content in page.csv.items():
+        write_csv(out / f'{name}.csv', content)
+        lines += [f'[{name}.csv]({name}.csv)', '']
+    return lines
+
+
+def _copy_examples(experiments, out):
+    """Copies the pictures that `evaluate` drew; returns the Markdown lines that show them."""
+    lines = []
+    for record in (record for experiment in experiments for record in experiment.records):
         picture = record.directory / 'examples.png'
         if picture.exists():
-            target = f'examples_{record.config.name.replace("/", "_")}.png'
-            shutil.copyfile(picture, out / target)
-            lines += [f'## Examples, {record.config.name}', '', f'![examples]({target})', '']
+            name = f'examples_{record.config.name.replace("/", "_")}.png'
+            shutil.copyfile(picture, out / name)
+            lines += [f'### Examples, {record.config.name}', '', f'![examples]({name})', '']
     return lines
 
 
 def main(argv=None):
-    """Writes the report and prints its table.
+    """Writes the report and prints its tables.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.
@@ -49,15 +61,24 @@ def main(argv=None):
         int: 0.
     """
     arguments = parse_arguments(argv)
-    records = [record for source in arguments.sources
-               for record in find_records(source, arguments.results)]
+    site = load_site(arguments.site)
+    experiments = [find_experiment(source, arguments.results)
+                   for source in dict.fromkeys(arguments.sources)]
+    general = [experiment for experiment in experiments if experiment.name not in PAGES]
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    table = comparison_table(records)
-    lines = ['# Paper and reproduction', '', table, '', *_pictures(records, out)]
+    pages = [general_page(general)] if general else []
+    pages += [create_page(experiment, site) for experiment in experiments
+              if experiment.name in PAGES]
+    lines = ['# Paper and reproduction', '']
+    for page in pages:
+        heading = [f'## {page.title}', '']
+        text = [line for block in page.blocks for line in (block, '')]
+        lines += [*heading, *text, *_write_page(page, out)]
+        print('\n'.join([*heading, *text]))
+    lines += _copy_examples(general, out)
     (out / 'report.md').write_text('\n'.join(lines), encoding='utf-8')
-    print(table)
-    print(f'\nwritten: {out / "report.md"}')
+    print(f'written: {out / "report.md"}')
     return 0
 
 

@@ -1,4 +1,4 @@
-from matplotlib.figure import Figure
+from yolo_dist.reporting.figures import add_legend, create_figure, distinct_colors, say
 
 _PANELS = (
     ('training loss', ('train/loss',)),
@@ -7,32 +7,43 @@ _PANELS = (
 )
 
 
-def draw_curves(logs, path):
+def learning_curves(logs):
     """Draws loss, held-out metric and learning rate over epochs.
 
     Args:
         logs (dict): ``{name: entries of log.json}``, one line a name.
-        path (str): PNG file to write.
+
+    Returns:
+        matplotlib.figure.Figure: The figure.
     """
-    figure = Figure(figsize=(12, 3.6), layout='constrained')
-    for axes, (title, keys) in zip(figure.subplots(1, len(_PANELS)), _PANELS):
-        for name, log in logs.items():
+    figure, panels = create_figure(12, 3.3, 1, len(_PANELS))
+    lines = {}
+    for axes, (title, keys) in zip(panels, _PANELS):
+        for color, (name, log) in zip(distinct_colors(len(logs)), logs.items()):
             points = [(entry['epoch_detail'], entry[key]) for entry in log for key in keys
                       if entry.get(key) is not None]
             if points:
                 marker = 'o' if 'held-out' in title else None
-                axes.plot(*zip(*points), label=name, marker=marker, markersize=3)
+                lines[name], = axes.plot(*zip(*points), color=color, marker=marker,
+                                         markersize=3)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('epoch')
         axes.grid(alpha=0.3)
         if not axes.lines:
-            axes.text(0.5, 0.5, 'nothing logged yet', ha='center', transform=axes.transAxes)
+            say(axes, 'nothing logged yet')
         elif 'held-out' in title:
             axes.set_ylim(0, 100)
         else:
             axes.set_ylim(bottom=0)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc='outside lower center', ncols=min(4, len(labels)),
-                      fontsize=9, frameon=False)
-    figure.savefig(path, dpi=110, format='png')
+    add_legend(figure, list(lines.values()), list(lines))
+    return figure
+
+
+def draw_curves(logs, path):
+    """Writes :func:`learning_curves` as a PNG file.
+
+    Args:
+        logs (dict): ``{name: entries of log.json}``, one line a name.
+        path (str): File to write.
+    """
+    learning_curves(logs).savefig(path, dpi=110, format='png')

@@ -1,8 +1,41 @@
-_HEADER = ('run', 'k', 'batch k n', 'metric', 'paper', 'ours', 'difference', 'state')
+"""Tables as Markdown and as CSV."""
+
+import csv
+import re
+
+from yolo_dist.reporting.words import (
+    MODEL_TITLES,
+    batch_percent,
+    changed_in_words,
+    decimal,
+    difference,
+    mean_and_spread,
+    metric_values,
+    metrics_of,
+    number,
+    ours_in_words,
+    reported,
+    state_in_words,
+)
+
+_COMPARISON = ('run', 'k', 'batch k n', 'metric', 'paper', 'ours', 'difference', 'state')
+_FOUND = ('seed', 'ours', 'difference', 'spread', 'n_seeds', 'batch_percent', 'state', 'reason',
+          'changed_settings')
 
 
-def _number(value, sign=''):
-    return '-' if value is None else f'{value:{sign}.1f}'
+def markdown_table(header, rows):
+    """A Markdown table.
+
+    Args:
+        header (sequence of str): Titles of the columns.
+        rows (iterable of sequence of str): Cells.
+
+    Returns:
+        str: Its lines.
+    """
+    lines = [header, ['---'] * len(header), *rows]
+    return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |'
+                     for line in lines)
 
 
 def comparison_table(records):
@@ -12,20 +45,133 @@ def comparison_table(records):
         records (list): One :class:`~yolo_dist.records.Record` a run.
 
     Returns:
-        str: One line a run and metric, at least one a run. "ours" is ``not run``
-        where the run was never started, and ``-`` where it has no result (yet).
-        What the paper does not print is ``-`` under "paper".
+        str: One line a run and metric, at least one a run, and one for the mean of
+        several seeds. "ours" is ``not run`` where the run was never started, and
+        ``-`` where it has no result (yet). What the paper does not print is ``-``
+        under "paper".
     """
-    lines = ['| ' + ' | '.join(_HEADER) + ' |', '|' + ' --- |' * len(_HEADER)]
+    by_row = {}
     for record in records:
-        reported = record.config.paper.reported
-        for metric in dict.fromkeys([*reported, *record.metrics]) or ['-']:
-            paper, ours = reported.get(metric), record.metrics.get(metric)
-            difference = None if None in (paper, ours) else ours - paper
-            lines.append('| ' + ' | '.join([
-                record.config.name, str(record.config.workers),
-                f'{record.config.global_batch_size:,}', metric, _number(paper),
-                'not run' if record.state == 'not run' else _number(ours),
-                _number(difference, '+'),
-                record.state]) + ' |')
-    return '\n'.join(lines)
+        by_row.setdefault(re.sub(r'/seed_\d+$', '', record.config.name), []).append(record)
+    lines = []
+    for row, seeds in by_row.items():
+        for metric in metrics_of(seeds) or ['-']:
+            paper = reported(seeds, metric)
+            shape = [str(seeds[0].config.workers), f'{seeds[0].config.global_batch_size:,}',
+                     metric, number(paper)]
+            for record in seeds:
+                ours = record.metrics.get(metric)
+                lines.append([
+                    record.config.name, *shape, number(ours) if record.is_started else 'not run',
+                    number(difference(ours, paper), '+'), state_in_words(record)])
+            if len(seeds) > 1:
+                mean, _ = mean_and_spread(metric_values(seeds, metric))
+                lines.append([f'{row}, mean', *shape, ours_in_words(seeds, metric),
+                              number(difference(mean, paper), '+'), ''])
+    return markdown_table(_COMPARISON, lines)
+
+
+def table_2(rows, metric):
+    """A table in the shape of the paper's Table 2: models down, numbers of GPUs across.
+
+    Args:
+        rows (dict): ``{row: list of Record}``, one record a seed.
+        metric (str): The metric to compare.
+
+    Returns:
+        str: For each model the lines paper, ours and difference, with the mean and
+        the spread over seeds; a state such as ``not run`` where there is no result.
+    """
+    cells, batches = {}, {}
+    for records in rows.values():
+        planned = records[0].planned
+        cells[planned.model.name, planned.workers] = records
+        batches.setdefault(planned.workers, set()).add(planned.global_batch_size)
+    n_workers = sorted(batches)
+    models = sorted({model for model, _ in cells})
+    lines = [['batch k n', '', *(' / '.join(f'{batch:,}' for batch in sorted(batches[k]))
+                                 for k in n_workers)]]
+    for model in models:
+        paper, ours, differences = [], [], []
+        for records in (cells.get((model, k)) for k in n_workers):
+            value = reported(records, metric) if records else None
+            mean, _ = mean_and_spread(metric_values(records or [], metric))
+            paper.append(number(value))
+            ours.append(ours_in_words(records, metric) if records else '-')
+            differences.append(number(difference(mean, value), '+'))
+        lines += [[MODEL_TITLES[model], 'paper', *paper], ['', 'ours', *ours],
+                  ['', 'difference', *differences]]
+    return markdown_table(['GPUs k', '', *map(str, n_workers)], lines)
+
+
+def changed_settings_table(records):
+    """Settings in which runs were not what the experiment file says.
+
+    Args:
+        records (list): Records of one experiment.
+
+    Returns:
+        str: A Markdown table; empty where all started runs are as the file has them.
+    """
+    started = [record for record in records if record.is_started]
+    by_key = {}
+    for record in started:
+        for key, values in record.changed.items():
+            by_key.setdefault(key, []).append(values)
+    lines = []
+    for key, pairs in by_key.items():
+        planned, run = (', '.join(dict.fromkeys(map(str, values))) for values in zip(*pairs))
+        n_runs = 'all' if len(pairs) == len(started) else f'{len(pairs)} of {len(started)}'
+        lines.append([f'`{key}`', planned, run, n_runs])
+    return markdown_table(['setting', 'in the file', 'as run', 'runs'], lines) if lines else ''
+
+
+def write_csv(path, lines):
+    """Writes a CSV file.
+
+    Args:
+        path (pathlib.Path): The file.
+        lines (list of dict): At least one; the keys of the first are the columns.
+    """
+    # Unix line ends, so that the file is the same on all machines and in a diff.
+    with open(path, 'w', encoding='utf-8', newline='') as file:
+        writer = csv.DictWriter(file, list(lines[0]), lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def metric_lines(experiment):
+    """What :func:`write_csv` writes of an experiment with metrics.
+
+    Args:
+        experiment (~yolo_dist.records.Experiment): Its records.
+
+    Returns:
+        list of dict: For each metric and row a line a seed, and one whose ``seed`` is
+        ``mean``. ``spread`` is the sample standard deviation over the ``n_seeds``
+        that have a result; ``batch_percent`` the batch as a share of the training
+        set, known from a log; what is not known is empty.
+    """
+    metrics = metrics_of(experiment.records) or ['']
+    return [line for row, records in experiment.rows().items() for metric in metrics
+            for line in _metric_lines_of_row(experiment.name, row, records, metric)]
+
+
+def _metric_lines_of_row(name, row, records, metric):
+    planned, paper = records[0].planned, reported(records, metric)
+
+    def line(**found):
+        return {'experiment': name, 'row': row, 'model': planned.model.name,
+                'k': planned.workers, 'batch': planned.global_batch_size, 'metric': metric,
+                'paper': decimal(paper), **dict.fromkeys(_FOUND, ''), **found}
+
+    for record in records:
+        ours = record.metrics.get(metric)
+        yield line(
+            seed=record.seed, ours=decimal(ours), difference=decimal(difference(ours, paper)),
+            batch_percent=decimal(batch_percent(record)), state=record.state,
+            reason=record.reason, changed_settings=changed_in_words(record))
+    values = metric_values(records, metric)
+    mean, spread = mean_and_spread(values)
+    yield line(seed='mean', ours=decimal(mean), difference=decimal(difference(mean, paper)),
+               spread=decimal(spread), n_seeds=len(values))

@@ -1,0 +1,189 @@
+"""What the report says of each experiment: its tables, its figures, what to keep in mind.
+
+:data:`PAGES` is the one place that knows which experiment is which figure of the paper: by
+the stem of its file. Any other experiment gets the comparison of numbers and the curves.
+"""
+
+import dataclasses
+
+from yolo_dist.reporting import (
+    Prediction,
+    changed_settings_table,
+    comparison_table,
+    draw_accuracy_curves,
+    draw_batch_size,
+    draw_loss_curves,
+    draw_outcome_grid,
+    draw_speed_up,
+    learning_curves,
+    loss_csv_lines,
+    loss_table,
+    measured_points,
+    metric_lines,
+    outcome_table,
+    speed_up_csv_lines,
+    speed_up_table,
+    table_2,
+)
+from yolo_dist.scaling import (
+    ScalingModel,
+    fit_error,
+    fit_link_share,
+    measured_workload,
+    paper_workloads,
+)
+
+# The machine of the paper, whose printed speed-ups the scaling model is fitted to.
+PAPER_SITE = 'abci_2018'
+
+_LARGEST_PREDICTED = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One part of the report.
+
+    Attributes:
+        title: Its heading.
+        blocks: Markdown: tables and paragraphs.
+        figures: ``{name: matplotlib.figure.Figure}``.
+        csv: ``{name: list of dict}``, one line each.
+    """
+
+    title: str
+    blocks: list
+    figures: dict
+    csv: dict
+
+
+def general_page(experiments):
+    """All experiments that are no figure of the paper, in one table.
+
+    Args:
+        experiments (list): Of :class:`~yolo_dist.records.Experiment`.
+
+    Returns:
+        Page: With one figure of curves for each task that has a log.
+    """
+    records = [record for experiment in experiments for record in experiment.records]
+    figures = {}
+    for task in dict.fromkeys(record.config.task for record in records if record.log):
+        figures[f'curves_{task}'] = learning_curves({
+            record.config.name: record.log for record in records
+            if record.log and record.config.task == task})
+    return Page('Runs', [comparison_table(records), *_notes(records)], figures,
+                {experiment.name.replace('/', '_'): metric_lines(experiment)
+                 for experiment in experiments})
+
+
+def create_page(experiment, site):
+    """The page of an experiment of :data:`PAGES`.
+
+    Args:
+        experiment (~yolo_dist.records.Experiment): Its records.
+        site (~yolo_dist.sites.Site): The machine of the scaling model.
+
+    Returns:
+        Page: Its tables and figures.
+    """
+    title, fill = PAGES[experiment.name]
+    blocks, figures, lines = fill(experiment, site)
+    return Page(title, [*blocks, *_notes(experiment.records)],
+                {experiment.name + suffix: figure for suffix, figure in figures.items()},
+                {experiment.name: lines})
+
+
+def _table_2(experiment, site):
+    rows = experiment.rows()
+    return ([table_2(rows, 'map_percent')], {'': draw_batch_size(rows, 'map_percent')},
+            metric_lines(experiment))
+
+
+def _accuracy(experiment, site):
+    return ([comparison_table(experiment.records)],
+            {'': draw_accuracy_curves(experiment.rows())}, metric_lines(experiment))
+
+
+def _loss(experiment, site):
+    return ([loss_table(experiment.records)], {'': draw_loss_curves(experiment.rows())},
+            loss_csv_lines(experiment))
+
+
+def _outcomes(experiment, site):
+    rows = experiment.rows()
+    return ([outcome_table(rows, 'map_percent')], {'': draw_outcome_grid(rows, 'map_percent')},
+            metric_lines(experiment))
+
+
+def _speed_up(experiment, site):
+    predictions, notes = _predictions(experiment, site)
+    records = experiment.records
+    return ([speed_up_table(records, predictions, site.gpus_per_node), *notes],
+            {'': draw_speed_up(records, predictions)},
+            speed_up_csv_lines(experiment, predictions))
+
+
+PAGES = {
+    'table2': ('Table 2: mAP on Pascal VOC', _table_2),
+    'fig3': ('Fig. 3: Darknet53 on ImageNet', _accuracy),
+    'fig4': ('Fig. 4: Darknet19 and Darknet53 on ImageNet', _accuracy),
+    'fig5': ('Fig. 5: speed-up of Darknet53 on ImageNet', _speed_up),
+    'fig6': ('Fig. 6: training loss of YOLOv3 on Pascal VOC', _loss),
+    'fig7': ('Fig. 7: speed-up of YOLOv3 on Pascal VOC', _speed_up),
+    'mini_table2': ('Table 2 in miniature', _table_2),
+    'mini_fig3': ('Fig. 3 in miniature', _accuracy),
+    'study_lr_rule': ('Learning rate, loss normalisation and workers', _outcomes),
+}
+
+
+def _predictions(experiment, site):
+    """Lines of the scaling model, and what must be said of them."""
+    workload = paper_workloads(site.gpu)[experiment.name]
+    one = measured_points([record for record in experiment.records if not record.changed]).get(1)
+    if one is None:
+        origin = (f'assumed: {site.gpu.efficiency:.0%} of the {site.gpu.fp32_tflops:g} TFLOP/s '
+                  f'of one {site.gpu.name}')
+    else:
+        workload = measured_workload(one.model_dump(), gradient_bytes=workload.gradient_bytes)
+        origin = 'the measured one of k = 1'
+    model = ScalingModel(site)
+    models = {f'model, links of {site.name}': model}
+    notes = [f'Scaling model: T(K) = T(1) + A(K), a ring all-reduce of '
+             f'{workload.gradient_bytes / 1e6:.1f} MB over the links of {site.name}; T(1) = '
+             f'{workload.seconds:.3g} s is {origin}. Formulas: `yolo_dist/scaling.py`.']
+    if site.name == PAPER_SITE:
+        workloads = paper_workloads(site.gpu)
+        fitted = fit_link_share(model, workloads)
+        models[f'model, {fitted.link_share:.3f} of the links'] = fitted
+        notes.append(
+            'Distance from the speed-ups that the paper prints (root mean square of the '
+            f'logarithm, with assumed T(1)): {fit_error(model, workloads):.2f} with the links as '
+            f'their makers state them; {fit_error(fitted, workloads):.2f} where the share of the '
+            f'links between nodes, {fitted.link_share:.3f}, is fitted to those very numbers. A '
+            'share so small is no property of the links: it stands for all that the model leaves '
+            'out.')
+    n_workers = sorted({2 ** i for i in range(_LARGEST_PREDICTED.bit_length())}
+                       | {record.config.workers for record in experiment.records})
+    predictions = [Prediction(label, {k: each.images_per_second(workload, k) for k in n_workers})
+                   for label, each in models.items()]
+    return predictions, notes
+
+
+def _notes(records):
+    """What a reader must know of the runs: other settings, bad ends, broken directories."""
+    blocks = []
+    changed = changed_settings_table(records)
+    if changed:
+        blocks += ['**Not the experiment of the file.** Runs had other settings, so that their '
+                   "numbers do not belong beside the paper's:", changed]
+    ends = [f'- {record.config.name}: {record.state}: {record.reason or "no reason recorded"}'
+            for record in records if record.state in ('diverged', 'failed')]
+    if ends:
+        blocks.append('\n'.join(ends))
+    problems = [f'- {problem}' for record in records for problem in record.problems]
+    if problems:
+        blocks.append('\n'.join(['Half-written result directories:', '', *problems]))
+    devices = dict.fromkeys(record.device for record in records if record.device)
+    if devices:
+        blocks.append('Run on: ' + '; '.join(devices) + '.')
+    return blocks

@@ -1,0 +1,71 @@
+import math
+
+from yolo_dist.reporting.figures import (
+    GREY,
+    PAPER,
+    add_legend,
+    create_figure,
+    legend_entries,
+    say,
+)
+from yolo_dist.reporting.words import MODEL_TITLES, number, ours_in_words, reported
+
+_METRIC = 'top1_accuracy_percent'
+# Key of the log, factor to per cent, colour: as in the paper's figs. 3 and 4.
+_CURVES = {'training': ('train/accuracy', 100, 'C0'), 'validation': (f'val/{_METRIC}', 1, 'C1')}
+_N_COLUMNS = 4
+
+
+def draw_accuracy_curves(rows):
+    """Draws top-1 accuracy over epochs, one panel a row, as figs. 3 and 4 do.
+
+    The value that the paper prints is a star at the end of training, where the
+    panel of a row that was not run shows it alone. Several seeds are several lines.
+
+    Args:
+        rows (dict): ``{row: list of Record}``, one record a seed.
+
+    Returns:
+        matplotlib.figure.Figure: The figure.
+    """
+    n_columns = min(_N_COLUMNS, len(rows))
+    n_rows = math.ceil(len(rows) / n_columns)
+    figure, panels = create_figure(3.5 * n_columns + 0.6, 3.3 * n_rows, n_rows, n_columns)
+    for axes in panels[len(rows):]:
+        axes.remove()
+    panels = panels[:len(rows)]
+    for i, (axes, records) in enumerate(zip(panels, rows.values())):
+        _draw_panel(axes, records)
+        if i % n_columns == 0:
+            axes.set_ylabel('top-1 accuracy [%]')
+    add_legend(figure, *legend_entries(panels))
+    return figure
+
+
+def _draw_panel(axes, records):
+    planned = records[0].planned
+    paper = reported(records, _METRIC)
+    epochs = max(record.config.schedule.epochs for record in records)
+    for record in records:
+        for title, (key, factor, color) in _CURVES.items():
+            points = [(entry['epoch_detail'], factor * entry[key]) for entry in record.log
+                      if entry.get(key) is not None and entry.get('epoch_detail') is not None]
+            if points:
+                marker = 'o' if len(points) < 40 and title == 'validation' else None
+                axes.plot(*zip(*points), color=color, label=title, marker=marker, markersize=3,
+                          linewidth=1)
+    if paper is not None:
+        axes.axhline(paper, color=GREY, linewidth=0.8, linestyle=':')
+        axes.plot([epochs], [paper], **PAPER, clip_on=False, zorder=5,
+                  label='printed in the paper')
+    ours = ours_in_words(records, _METRIC)
+    if not any(record.log for record in records):
+        say(axes, ours)
+    axes.set_title(f'{MODEL_TITLES[planned.model.name]}, k = {planned.workers}, batch '
+                   f'{planned.global_batch_size:,}\n'
+                   f'paper: {"no number" if paper is None else number(paper)}; ours: {ours}',
+                   fontsize=9)
+    axes.set_xlim(0, epochs)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel('epoch')
+    axes.grid(alpha=0.3)

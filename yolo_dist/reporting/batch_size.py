@@ -1,0 +1,86 @@
+from yolo_dist.reporting.figures import PAPER, add_legend, create_figure, legend_entries, say
+from yolo_dist.reporting.words import (
+    METRIC_TITLES,
+    MODEL_TITLES,
+    batch_percent,
+    mean_and_spread,
+    metric_values,
+    reported,
+)
+
+# The paper's own batch at k workers, as a share of its training set (secs. 4.2, 4.3, 5.3.1).
+_PAPER_BATCH_SIZE_PER_WORKER = 16
+_PAPER_TRAINING_IMAGES = 16_551
+
+_COLORS = {'yolo_v2': 'C1', 'yolo_v3': 'C0'}
+
+
+def paper_batch_percent(n_workers):
+    """The paper's batch at ``n_workers`` GPUs on Pascal VOC, % of its training set."""
+    return 100 * n_workers * _PAPER_BATCH_SIZE_PER_WORKER / _PAPER_TRAINING_IMAGES
+
+
+def draw_batch_size(rows, metric):
+    """Draws what Table 2 says: the metric against the batch as a share of the training set.
+
+    The left panel has the values, the right one the values divided by that of the
+    smallest batch of the same model, so that sets and networks of other sizes can be
+    compared. Rows that diverged are crosses at 0.
+
+    Args:
+        rows (dict): ``{row: list of Record}``, one record a seed; each row of
+            ``planned.workers`` is the paper's row of that number of GPUs.
+        metric (str): The metric.
+
+    Returns:
+        matplotlib.figure.Figure: The figure.
+    """
+    everything = [record for records in rows.values() for record in records]
+    by_model = {}
+    for records in rows.values():
+        by_model.setdefault(records[0].planned.model.name, []).append(records)
+    figure, panels = create_figure(10.5, 4.2, 1, 2)
+    for model, of_model in sorted(by_model.items()):
+        of_model = sorted(of_model, key=lambda records: records[0].planned.workers)
+        title, color = MODEL_TITLES[model], _COLORS.get(model)
+        paper = [(paper_batch_percent(records[0].planned.workers), value, None)
+                 for records in of_model if (value := reported(records, metric)) is not None]
+        ours = [(batch_percent(records[0], everything), *mean_and_spread(values))
+                for records in of_model if (values := metric_values(records, metric))]
+        _draw_line(panels, paper, label=f'{title}, paper', linestyle='--', marker='*',
+                   color=color, markersize=PAPER['markersize'] - 2, mfc='white')
+        _draw_line(panels, ours, label=f'{title}, ours', linestyle='-', marker='o', color=color,
+                   capsize=3)
+        diverged = [percent for records in of_model for record in records
+                    if record.state == 'diverged'
+                    and (percent := batch_percent(record, everything))]
+        for axes in panels if diverged else []:
+            axes.plot(diverged, [0] * len(diverged), 'x', color=color, markersize=9,
+                      clip_on=False, label=f'{title}, ours diverged')
+    if not any(record.metrics or record.state == 'diverged' for record in everything):
+        is_started = any(record.is_started for record in everything)
+        for axes in panels:
+            say(axes, f'ours: {"no result yet" if is_started else "not run"}', y=0.3)
+    for axes, label in zip(panels, (METRIC_TITLES.get(metric, metric),
+                                    'share of the value at the smallest batch [%]')):
+        axes.set_ylabel(label)
+        axes.set_xlabel('batch k n, % of the training set')
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylim(0, 100)
+    add_legend(figure, *legend_entries(panels))
+    return figure
+
+
+def _draw_line(panels, points, **style):
+    """Draws ``(percent, value, spread)`` in the left panel, relative in the right one."""
+    if not points:
+        return
+    x, y, spread = zip(*points)
+    spread = [value or 0 for value in spread]
+    for axes, unit in zip(panels, (1, y[0] / 100)):
+        if unit:
+            axes.errorbar(x, [value / unit for value in y],
+                          yerr=[value / unit for value in spread] if any(spread) else None,
+                          clip_on=False, **style)

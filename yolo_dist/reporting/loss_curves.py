@@ -1,0 +1,89 @@
+from yolo_dist.reporting.figures import add_legend, create_figure, legend_entries, say, shades
+from yolo_dist.reporting.tables import markdown_table
+from yolo_dist.reporting.words import changed_in_words, decimal, state_in_words
+
+_LINE_STYLES = ('-', '--', ':', '-.')
+
+
+def loss_table(records):
+    """Last training loss of each run, as a Markdown table."""
+    lines = []
+    for record in records:
+        epoch, loss = _last(record)
+        lines.append([record.config.name, str(record.config.workers),
+                      f'{record.config.global_batch_size:,}',
+                      decimal(epoch) or '-', decimal(loss) or '-', state_in_words(record)])
+    return markdown_table(['run', 'k', 'batch k n', 'epoch', 'training loss', 'state'], lines)
+
+
+def loss_csv_lines(experiment):
+    """The same for :func:`~yolo_dist.reporting.tables.write_csv`.
+
+    Args:
+        experiment (~yolo_dist.records.Experiment): Its records.
+
+    Returns:
+        list of dict: One line a row and seed.
+    """
+    lines = []
+    for record in experiment.records:
+        epoch, loss = _last(record)
+        lines.append({
+            'experiment': experiment.name, 'row': record.row, 'model': record.planned.model.name,
+            'k': record.planned.workers, 'batch': record.planned.global_batch_size,
+            'seed': record.seed, 'epoch': decimal(epoch), 'training_loss': decimal(loss),
+            'state': record.state, 'reason': record.reason,
+            'changed_settings': changed_in_words(record)})
+    return lines
+
+
+def _points(record):
+    """``(epoch, loss)`` of all log entries."""
+    return [(entry['epoch_detail'], entry['train/loss']) for entry in record.log
+            if entry.get('epoch_detail') is not None and entry.get('train/loss') is not None]
+
+
+def _last(record):
+    points = _points(record)
+    return points[-1] if points else (None, None)
+
+
+def draw_loss_curves(rows):
+    """Draws the training loss over epochs, one colour a row, as fig. 6 does.
+
+    The loss is the mean over all workers and the iterations since the entry before.
+    Several seeds are several styles of line.
+
+    Args:
+        rows (dict): ``{row: list of Record}``, one record a seed.
+
+    Returns:
+        matplotlib.figure.Figure: The figure.
+    """
+    figure, [axes] = create_figure(8.5, 4.4)
+    epochs = 0
+    for color, records in zip(shades(len(rows)), rows.values()):
+        for i, record in enumerate(records):
+            epochs = max(epochs, record.config.schedule.epochs)
+            points = _points(record)
+            if points:
+                axes.plot(*zip(*points), color=color, label=_label(record),
+                          linestyle=_LINE_STYLES[i % len(_LINE_STYLES)], linewidth=1.2)
+    axes.set_xlabel('epoch')
+    axes.set_ylabel('training loss')
+    axes.set_xlim(0, epochs)
+    axes.grid(alpha=0.3, which='both')
+    if axes.lines:
+        axes.set_yscale('log')
+    else:
+        axes.set_yticks([])
+        say(axes, 'not run; the paper prints curves without numbers')
+    add_legend(figure, *legend_entries([axes]))
+    return figure
+
+
+def _label(record):
+    label = f'k = {record.planned.workers}, batch {record.planned.global_batch_size:,}'
+    if record.seed:
+        label += f', seed {record.seed}'
+    return label if record.state == 'done' else f'{label} ({state_in_words(record)})'

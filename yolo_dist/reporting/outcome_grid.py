@@ -1,0 +1,118 @@
+import re
+
+import matplotlib
+import numpy as np
+
+from yolo_dist.reporting.figures import create_figure
+from yolo_dist.reporting.tables import markdown_table
+from yolo_dist.reporting.words import (
+    METRIC_TITLES,
+    mean_and_spread,
+    metric_values,
+    number,
+    state_in_words,
+)
+
+_DIVERGED = '#d9a6a6'
+_NO_RESULT = '#e6e6e6'
+
+
+def outcome(records, metric):
+    """How one cell of a study came out.
+
+    Args:
+        records (list): One record a seed.
+        metric (str): The metric.
+
+    Returns:
+        tuple: Mean of the metric, ``None`` where no seed has it, and the text of the
+        cell: the number, ``overflow`` or ``diverged`` with the iteration, or a state.
+    """
+    mean, _ = mean_and_spread(metric_values(records, metric))
+    texts = [number(mean)] if mean is not None else []
+    for text in dict.fromkeys(_ending(record) for record in records
+                              if metric not in record.metrics):
+        texts.append(text)
+    for record in records:
+        first = _first_overflow(record)
+        if first is not None and metric in record.metrics:
+            texts.append(f'overflow at {first}')
+            break
+    return mean, '\n'.join(texts)
+
+
+def _ending(record):
+    if record.state != 'diverged':
+        return state_in_words(record).replace(', ', '\n')
+    iteration = re.search(r'iteration (\d+)', record.reason)
+    kind = 'overflow' if 'float16 sum' in record.reason else 'diverged'
+    return f'{kind} at {iteration[1]}' if iteration else kind
+
+
+def _first_overflow(record):
+    """Iteration of the first log entry with overflowed elements, or ``None``."""
+    return next((entry['iteration'] for entry in record.log
+                 if entry.get('overflowed_elements')), None)
+
+
+def split_rows(rows):
+    """Groups rows named ``SETTING_kK``.
+
+    Args:
+        rows (dict): ``{row: list of Record}``.
+
+    Returns:
+        tuple: Settings, numbers of workers, and ``{(setting, K): records}``.
+    """
+    cells = {(re.sub(r'_k\d+$', '', row), records[0].planned.workers): records
+             for row, records in rows.items()}
+    return (list(dict.fromkeys(setting for setting, _ in cells)),
+            sorted({n_workers for _, n_workers in cells}), cells)
+
+
+def outcome_table(rows, metric):
+    """The grid as a Markdown table: a setting, then its outcome at each K."""
+    settings, n_workers, cells = split_rows(rows)
+    return markdown_table(
+        ['setting', *(f'K = {k}' for k in n_workers)],
+        [[setting, *(outcome(cells[setting, k], metric)[1].replace('\n', ', ')
+                     if (setting, k) in cells else '-' for k in n_workers)]
+         for setting in settings])
+
+
+def draw_outcome_grid(rows, metric):
+    """Draws a grid of settings and numbers of workers, coloured by the metric.
+
+    Args:
+        rows (dict): ``{row: list of Record}``, rows named ``SETTING_kK``.
+        metric (str): The metric, %.
+
+    Returns:
+        matplotlib.figure.Figure: The figure. What diverged is red, what has no
+        result (yet) grey.
+    """
+    settings, n_workers, cells = split_rows(rows)
+    figure, [axes] = create_figure(2.6 + 1.35 * len(n_workers), 1.5 + 0.55 * len(settings))
+    values = np.full((len(settings), len(n_workers)), np.nan)
+    for (setting, k), records in cells.items():
+        i, j = settings.index(setting), n_workers.index(k)
+        mean, text = outcome(records, metric)
+        values[i, j] = np.nan if mean is None else mean
+        is_dark = mean is not None and mean < 50
+        axes.text(j, i, text, ha='center', va='center', fontsize=8,
+                  color='white' if is_dark else 'black')
+        if mean is None:
+            diverged = any(record.state == 'diverged' for record in records)
+            axes.add_patch(matplotlib.patches.Rectangle(
+                (j - 0.5, i - 0.5), 1, 1, color=_DIVERGED if diverged else _NO_RESULT))
+    image = axes.imshow(values, cmap='viridis', vmin=0, vmax=100, aspect='auto')
+    figure.colorbar(image, ax=axes, label=METRIC_TITLES.get(metric, metric))
+    axes.set_xticks(range(len(n_workers)), [f'{k}' for k in n_workers])
+    axes.set_yticks(range(len(settings)), [setting.replace('_', ', ') for setting in settings],
+                    fontsize=9)
+    axes.set_xlabel('workers K')
+    axes.set_xticks(np.arange(len(n_workers) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(settings) - 1) + 0.5, minor=True)
+    axes.grid(which='minor', color='white', linewidth=2)
+    axes.tick_params(which='both', length=0)
+    return figure

@@ -1,0 +1,105 @@
+"""How records are put into words and numbers, the same in all tables and figures."""
+
+import collections
+import statistics
+
+MODEL_TITLES = {'darknet19': 'Darknet19', 'darknet53': 'Darknet53',
+                'yolo_v2': 'YOLOv2', 'yolo_v3': 'YOLOv3'}
+METRIC_TITLES = {'map_percent': 'mAP [%]', 'top1_accuracy_percent': 'top-1 accuracy [%]',
+                 'top5_accuracy_percent': 'top-5 accuracy [%]'}
+
+
+def metric_values(records, metric):
+    """Final values of those records that have one."""
+    return [record.metrics[metric] for record in records if metric in record.metrics]
+
+
+def mean_and_spread(values):
+    """Mean and sample standard deviation.
+
+    Args:
+        values (list of float): One a seed.
+
+    Returns:
+        tuple: ``(None, None)`` of none, and no spread of a single one.
+    """
+    if not values:
+        return None, None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def reported(records, metric):
+    """The paper's value for a row; ``None`` where it printed none."""
+    return records[0].planned.paper.reported.get(metric)
+
+
+def metrics_of(records):
+    """Metrics that the paper or a record has a value for, in a fixed order."""
+    return list(dict.fromkeys(
+        metric for record in records
+        for metric in [*record.planned.paper.reported, *record.metrics]))
+
+
+def batch_percent(record, others=()):
+    """Batch of a run as a share of its training set, %; ``None`` if no log tells its size.
+
+    Args:
+        record (~yolo_dist.records.Record): The run.
+        others (iterable): Records of runs on the same set, asked after ``record``.
+    """
+    sizes = (one.n_training_images for one in [record, *others])
+    n_images = next((size for size in sizes if size), None)
+    return n_images and 100 * record.config.global_batch_size / n_images
+
+
+def number(value, sign=''):
+    """One decimal, as the paper prints its percentages; ``-`` for none."""
+    return '-' if value is None else f'{value:{sign}.1f}'
+
+
+def decimal(value):
+    """A number for a file: empty for none, enough digits for a small one."""
+    return '' if value is None else f'{value:.4g}' if abs(value) < 1 else f'{value:.2f}'
+
+
+def changed_in_words(record):
+    """Settings that a run had instead of those of its experiment file, ``key=value; ...``."""
+    return '; '.join(f'{key}={run}' for key, (_, run) in record.changed.items())
+
+
+def difference(ours, paper):
+    """Ours minus the paper's; ``None`` where either is missing."""
+    return None if None in (ours, paper) else ours - paper
+
+
+def state_in_words(record):
+    """State of a run, with its position while it is not at its end."""
+    if record.state in ('running', 'stopped') and record.epoch is not None:
+        return (f'{record.state}, epoch {record.epoch:.1f} of '
+                f'{record.config.schedule.epochs:g}')
+    return record.state
+
+
+def ours_in_words(records, metric):
+    """The result of a row: mean, spread and seeds; in words where it has none.
+
+    Args:
+        records (list): One record a seed.
+        metric (str): Name of the metric.
+
+    Returns:
+        str: ``78.0``, ``78.0 ± 0.2 (3 seeds)``, ``78.0 (1 of 3 seeds; diverged: 2)``,
+        or a state such as ``not run``.
+    """
+    mean, spread = mean_and_spread(metric_values(records, metric))
+    others = collections.Counter(state_in_words(record) for record in records
+                                 if metric not in record.metrics)
+    if mean is None and len(others) == 1:
+        return next(iter(others))
+    states = '; '.join(f'{state}: {count}' for state, count in others.items())
+    if mean is None:
+        return states
+    text = number(mean) if spread is None else f'{number(mean)} ± {number(spread)}'
+    if others:
+        return f'{text} ({len(records) - others.total()} of {len(records)} seeds; {states})'
+    return text if len(records) == 1 else f'{text} ({len(records)} seeds)'
