@@ -138,7 +138,7 @@ class _WorkerMean:
         self.mean_seconds = (began_at, self._now())
 
     def _now(self):
-        if self.waits_for_device:
+        if self.waits_for_device and isinstance(self, PureNcclCommunicator):
             chainer.backends.cuda.Stream.null.synchronize()
         return time.perf_counter()
 
