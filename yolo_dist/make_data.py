@@ -4,6 +4,7 @@ import argparse
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.datasets import make_mini_imagenet, make_mini_voc
 
+_SIZES = {'mini-imagenet': 'n_train', 'mini-voc': 'n_trainval'}
 _MAKERS = {'mini-imagenet': make_mini_imagenet, 'mini-voc': make_mini_voc}
 
 
@@ -21,9 +22,12 @@ def main(arguments=None):
     parser.add_argument('dir', metavar='DIR', help='where; absent or empty')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='another number draws another set')
+    parser.add_argument('--n-train', type=int, metavar='N', default=None, help=(
+        'training images; 2,000 of mini-imagenet and 800 of mini-voc unless given'))
     args = parser.parse_args(arguments)
+    size = {} if args.n_train is None else {_SIZES[args.set]: args.n_train}
 
-    if _MAKERS[args.set](args.dir, seed=args.seed):
+    if _MAKERS[args.set](args.dir, seed=args.seed, **size):
         print(f'{args.dir}: wrote {args.set}, seed {args.seed}')
     else:
         print(f'{args.dir}: already holds {args.set}, seed {args.seed}; nothing to do')
