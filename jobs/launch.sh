@@ -3,11 +3,10 @@
 #
 # Training is started by mpiexec and goes on from its latest snapshot. Before the time of the
 # job is over, training is told to write a snapshot, which ends it with status 75; the job is
-# then queued again. How the warning comes:
-#
-#   Slurm        SIGUSR1 to this shell (sbatch --signal=B:USR1@SECONDS)
-#   Grid Engine  SIGUSR2 before the kill (qsub -notify), and the timer below
-#   PBS          the timer below
+# then queued again. SIGUSR1 to this shell is that warning: Slurm sends it (sbatch
+# --signal=B:USR1@SECONDS), elsewhere the timer below does. Grid Engine's own warning, SIGUSR2
+# (qsub -notify), comes too late: it does not take a job back whose time is over. It is treated
+# as SIGTERM is, with which a job is cancelled: a snapshot where there is time, and the end.
 #
 # mpiexec of Open MPI forwards SIGUSR1 to all processes, but ends them at once on SIGTERM. It
 # has a process group of its own, so that signals for the job reach it through this shell.
@@ -27,8 +26,8 @@ say "$(date '+%Y-%m-%dT%H:%M:%S%z'), job $job on $(uname -n), $n_nodes nodes," \
 set -m
 processes= timer= warned= cancelled=
 tell_processes() { [ -z "$processes" ] || kill -USR1 "$processes" 2>/dev/null; }
-trap 'warned=1; say "the time of the job is nearly over"; tell_processes' USR1 USR2
-trap 'cancelled=1; say "told to end"; tell_processes' TERM INT
+trap 'warned=1; say "the time of the job is nearly over"; tell_processes' USR1
+trap 'cancelled=1; say "told to end"; tell_processes' USR2 TERM INT
 case $scheduler in pbs | uge)
     { sleep $((seconds - warning_seconds)); kill -USR1 $$; } &
     timer=$!
@@ -59,7 +58,7 @@ if [ -z "$warned$cancelled" ]; then
     wait "$processes"
     status=$?
     # Told to stop before it could listen.
-    [ -n "$warned" ] && [ "$status" -gt 128 ] && status=75
+    [ -n "$warned$cancelled" ] && [ "$status" -gt 128 ] && status=75
 fi
 
 if [ "$status" -ne 75 ]; then

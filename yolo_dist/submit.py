@@ -142,9 +142,10 @@ def check_jobs(jobs):
                 continue
             # Under PBS a job submits its successor before it ends.
             if found.is_active and found.job_id != os.environ.get('PBS_JOBID', '').split('.')[0]:
-                what = f'is {found.state}' + (f' as job {found.job_id}' if found.job_id else '')
-                raise InputError(f'{job.config.name}: {what} already; wait for it or end it, or '
-                                 'choose other runs by --run and --seed')
+                which = f'job {found.job_id}, ' if found.job_id else ''
+                raise InputError(f'{job.config.name}: is {found.state} already ({which}'
+                                 f'{found.note}); wait for it or end it, or choose other runs by '
+                                 '--run and --seed')
             RunDirectory(job.directory, job.config).check(resume=True)
         except InputError as error:
             problems.append(str(error))

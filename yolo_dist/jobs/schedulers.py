@@ -142,8 +142,8 @@ class GridEngine(Scheduler):
             words = line.split()
             # Header and rule come first: job-ID prior name user state ...
             if words and words[0].isdigit():
-                waits = 'qw' in words[4] or words[4].startswith('h')
-                yield words[0], ('waiting' if waits else 'running', words[4])
+                # qw, hqw, Rq of a job that was put back; r, t, Rr
+                yield words[0], ('waiting' if 'q' in words[4] else 'running', words[4])
 
 
 class Pbs(Scheduler):

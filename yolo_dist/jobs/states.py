@@ -106,9 +106,10 @@ def _checked(path, keys):
 def _without_job(state, status):
     if state is None:
         return RunState('not submitted', None, False, '')
-    # Started by hand: whether it still runs is not known.
-    return RunState(state, None, state == 'running',
-                    'started without a job' if state == 'running' else _note(status))
+    if state == 'running':
+        return RunState(state, None, True, 'was started without a job; if it was killed, remove '
+                                           'status.json')
+    return RunState(state, None, False, _note(status))
 
 
 def _ask(record, active_jobs):
