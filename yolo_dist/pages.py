@@ -6,6 +6,7 @@ the stem of its file. Any other experiment gets the comparison of numbers and th
 
 import dataclasses
 
+from yolo_dist.config import load_config, rows
 from yolo_dist.reporting import (
     Prediction,
     changed_settings_table,
@@ -21,6 +22,7 @@ from yolo_dist.reporting import (
     measured_points,
     metric_lines,
     outcome_table,
+    reported_values,
     speed_up_csv_lines,
     speed_up_table,
     table_2,
@@ -37,6 +39,7 @@ from yolo_dist.scaling import (
 PAPER_SITE = 'abci_2018'
 
 _LARGEST_PREDICTED = 4096
+_MAP = 'map_percent'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +97,20 @@ def create_page(experiment, site):
 
 
 def _table_2(experiment, site):
+    return _table_2_beside(experiment, reported_values(experiment.rows(), _MAP))
+
+
+def _table_2_in_small(experiment, site):
+    # The paper's values are of another set: they stand in table2.yaml, in rows of these names.
+    whole = experiment.path.with_name('table2.yaml')
+    reported = {row: load_config(whole, row=row).paper.reported for row in rows(whole)}
+    return _table_2_beside(experiment, {
+        row: values[_MAP] for row, values in reported.items() if _MAP in values})
+
+
+def _table_2_beside(experiment, paper):
     rows = experiment.rows()
-    return ([table_2(rows, 'map_percent')], {'': draw_batch_size(rows, 'map_percent')},
+    return ([table_2(rows, _MAP, paper)], {'': draw_batch_size(rows, _MAP, paper)},
             metric_lines(experiment))
 
 
@@ -111,7 +126,13 @@ def _loss(experiment, site):
 
 def _outcomes(experiment, site):
     rows = experiment.rows()
-    return ([outcome_table(rows, 'map_percent')], {'': draw_outcome_grid(rows, 'map_percent')},
+    return ([outcome_table(rows, _MAP)], {'': draw_outcome_grid(rows, _MAP)},
+            metric_lines(experiment))
+
+
+def _overflows(experiment, site):
+    rows = experiment.rows()
+    return ([outcome_table(rows, None)], {'': draw_outcome_grid(rows, None)},
             metric_lines(experiment))
 
 
@@ -130,9 +151,11 @@ PAGES = {
     'fig5': ('Fig. 5: speed-up of Darknet53 on ImageNet', _speed_up),
     'fig6': ('Fig. 6: training loss of YOLOv3 on Pascal VOC', _loss),
     'fig7': ('Fig. 7: speed-up of YOLOv3 on Pascal VOC', _speed_up),
-    'mini_table2': ('Table 2 in miniature', _table_2),
+    'mini_table2': ('Table 2 in miniature', _table_2_in_small),
     'mini_fig3': ('Fig. 3 in miniature', _accuracy),
+    'mini_fig4': ('Fig. 4 in miniature', _accuracy),
     'study_lr_rule': ('Learning rate, loss normalisation and workers', _outcomes),
+    'study_fp16_sum': ('Sums of gradients in float16', _overflows),
 }
 
 

@@ -108,10 +108,12 @@ class Experiment:
     Attributes:
         name: Stem of the experiment file, or name of the run in a run directory.
         records: One :class:`Record` a row and seed, in the order of the file.
+        path: The experiment file; ``None`` for a run directory.
     """
 
     name: str
     records: list
+    path: pathlib.Path | None = None
 
     def rows(self):
         """Records of each row, ``{row: list of Record}``, one a seed."""
@@ -240,7 +242,7 @@ def find_experiment(experiment_or_run, results):
     if not records:
         planned = load_config(path, results=results)
         records.append(read_record(run_directory(results, planned), planned))
-    return Experiment(path.stem, records)
+    return Experiment(path.stem, records, path)
 
 
 def _seeds_of(path, row, results):

@@ -32,3 +32,4 @@ from yolo_dist.reporting.tables import (
     table_2,  # noqa: F401
     write_csv,  # noqa: F401
 )
+from yolo_dist.reporting.words import reported_values  # noqa: F401

@@ -30,7 +30,7 @@ def draw_accuracy_curves(rows):
     """
     n_columns = min(_N_COLUMNS, len(rows))
     n_rows = math.ceil(len(rows) / n_columns)
-    figure, panels = create_figure(3.5 * n_columns + 0.6, 3.3 * n_rows, n_rows, n_columns)
+    figure, panels = create_figure(3.5 * n_columns + 0.6, 3.5 * n_rows, n_rows, n_columns)
     for axes in panels[len(rows):]:
         axes.remove()
     panels = panels[:len(rows)]
@@ -61,10 +61,11 @@ def _draw_panel(axes, records):
     ours = ours_in_words(records, _METRIC)
     if not any(record.log for record in records):
         say(axes, ours)
-    axes.set_title(f'{MODEL_TITLES[planned.model.name]}, k = {planned.workers}, batch '
-                   f'{planned.global_batch_size:,}\n'
-                   f'paper: {"no number" if paper is None else number(paper)}; ours: {ours}',
-                   fontsize=9)
+    title = [f'{MODEL_TITLES[planned.model.name]}, k = {planned.workers}, batch '
+             f'{planned.global_batch_size:,}', f'ours: {ours}']
+    if paper is not None:
+        title.insert(1, f'paper: {number(paper)}')
+    axes.set_title('\n'.join(title), fontsize=9, pad=9)
     axes.set_xlim(0, epochs)
     axes.set_ylim(0, 100)
     axes.set_xlabel('epoch')

@@ -5,7 +5,6 @@ from yolo_dist.reporting.words import (
     batch_percent,
     mean_and_spread,
     metric_values,
-    reported,
 )
 
 # The paper's own batch at k workers, as a share of its training set (secs. 4.2, 4.3, 5.3.1).
@@ -20,7 +19,7 @@ def paper_batch_percent(n_workers):
     return 100 * n_workers * _PAPER_BATCH_SIZE_PER_WORKER / _PAPER_TRAINING_IMAGES
 
 
-def draw_batch_size(rows, metric):
+def draw_batch_size(rows, metric, paper):
     """Draws what Table 2 says: the metric against the batch as a share of the training set.
 
     The left panel has the values, the right one the values divided by that of the
@@ -31,27 +30,28 @@ def draw_batch_size(rows, metric):
         rows (dict): ``{row: list of Record}``, one record a seed; each row of
             ``planned.workers`` is the paper's row of that number of GPUs.
         metric (str): The metric.
+        paper (dict): ``{row: the paper's value}``.
 
     Returns:
         matplotlib.figure.Figure: The figure.
     """
     everything = [record for records in rows.values() for record in records]
     by_model = {}
-    for records in rows.values():
-        by_model.setdefault(records[0].planned.model.name, []).append(records)
+    for row, records in rows.items():
+        by_model.setdefault(records[0].planned.model.name, []).append((row, records))
     figure, panels = create_figure(10.5, 4.2, 1, 2)
     for model, of_model in sorted(by_model.items()):
-        of_model = sorted(of_model, key=lambda records: records[0].planned.workers)
+        of_model = sorted(of_model, key=lambda item: item[1][0].planned.workers)
         title, color = MODEL_TITLES[model], _COLORS.get(model)
-        paper = [(paper_batch_percent(records[0].planned.workers), value, None)
-                 for records in of_model if (value := reported(records, metric)) is not None]
+        theirs = [(paper_batch_percent(records[0].planned.workers), paper[row], None)
+                  for row, records in of_model if row in paper]
         ours = [(batch_percent(records[0], everything), *mean_and_spread(values))
-                for records in of_model if (values := metric_values(records, metric))]
-        _draw_line(panels, paper, label=f'{title}, paper', linestyle='--', marker='*',
+                for _, records in of_model if (values := metric_values(records, metric))]
+        _draw_line(panels, theirs, label=f'{title}, paper', linestyle='--', marker='*',
                    color=color, markersize=PAPER['markersize'] - 2, mfc='white')
         _draw_line(panels, ours, label=f'{title}, ours', linestyle='-', marker='o', color=color,
                    capsize=3)
-        diverged = [percent for records in of_model for record in records
+        diverged = [percent for _, records in of_model for record in records
                     if record.state == 'diverged'
                     and (percent := batch_percent(record, everything))]
         for axes in panels if diverged else []:

@@ -14,6 +14,7 @@ from yolo_dist.reporting.words import (
 )
 
 _DIVERGED = '#d9a6a6'
+_DONE = '#b9d8b9'
 _NO_RESULT = '#e6e6e6'
 
 
@@ -22,7 +23,7 @@ def outcome(records, metric):
 
     Args:
         records (list): One record a seed.
-        metric (str): The metric.
+        metric (str): The metric; ``None`` where it is not what the study asks for.
 
     Returns:
         tuple: Mean of the metric, ``None`` where no seed has it, and the text of the
@@ -59,12 +60,12 @@ def split_rows(rows):
     """Groups rows named ``SETTING_kK``.
 
     Args:
-        rows (dict): ``{row: list of Record}``.
+        rows (dict): ``{row: list of Record}``; ``_kK`` may stand anywhere in a name.
 
     Returns:
         tuple: Settings, numbers of workers, and ``{(setting, K): records}``.
     """
-    cells = {(re.sub(r'_k\d+$', '', row), records[0].planned.workers): records
+    cells = {(re.sub(r'_k\d+', '', row), records[0].planned.workers): records
              for row, records in rows.items()}
     return (list(dict.fromkeys(setting for setting, _ in cells)),
             sorted({n_workers for _, n_workers in cells}), cells)
@@ -85,11 +86,11 @@ def draw_outcome_grid(rows, metric):
 
     Args:
         rows (dict): ``{row: list of Record}``, rows named ``SETTING_kK``.
-        metric (str): The metric, %.
+        metric (str): The metric, %; ``None`` shows only what went through.
 
     Returns:
         matplotlib.figure.Figure: The figure. What diverged is red, what has no
-        result (yet) grey.
+        result (yet) grey, what is done without a metric green.
     """
     settings, n_workers, cells = split_rows(rows)
     figure, [axes] = create_figure(2.6 + 1.35 * len(n_workers), 1.5 + 0.55 * len(settings))
@@ -102,11 +103,13 @@ def draw_outcome_grid(rows, metric):
         axes.text(j, i, text, ha='center', va='center', fontsize=8,
                   color='white' if is_dark else 'black')
         if mean is None:
-            diverged = any(record.state == 'diverged' for record in records)
-            axes.add_patch(matplotlib.patches.Rectangle(
-                (j - 0.5, i - 0.5), 1, 1, color=_DIVERGED if diverged else _NO_RESULT))
+            states = {record.state for record in records}
+            color = (_DIVERGED if 'diverged' in states else
+                     _DONE if states == {'done'} else _NO_RESULT)
+            axes.add_patch(matplotlib.patches.Rectangle((j - 0.5, i - 0.5), 1, 1, color=color))
     image = axes.imshow(values, cmap='viridis', vmin=0, vmax=100, aspect='auto')
-    figure.colorbar(image, ax=axes, label=METRIC_TITLES.get(metric, metric))
+    if metric is not None:
+        figure.colorbar(image, ax=axes, label=METRIC_TITLES[metric])
     axes.set_xticks(range(len(n_workers)), [f'{k}' for k in n_workers])
     axes.set_yticks(range(len(settings)), [setting.replace('_', ', ') for setting in settings],
                     fontsize=9)

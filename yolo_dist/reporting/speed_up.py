@@ -189,7 +189,8 @@ def speed_up_table(records, predictions, gpus_per_node):
             *(number(prediction.speed_up(k)) for prediction in predictions),
             '-' if speed is None else f'{speed.median:,.1f}',
             '-' if speed is None else f'{speed.lower_quartile:,.1f} - {speed.upper_quartile:,.1f}',
-            _percent(over_gpu.get(k), k), _percent(over_node.get(k), k / gpus_per_node),
+            _percent(over_gpu.get(k), k),
+            _percent(over_node.get(k) if k >= gpus_per_node else None, k / gpus_per_node),
             '; '.join(dict.fromkeys(_state(record) for record in of_k))])
     return markdown_table(
         ['GPUs k', 'speed-up, paper', 'ours', *(prediction.label for prediction in predictions),

@@ -15,6 +15,7 @@ from yolo_dist.reporting.words import (
     number,
     ours_in_words,
     reported,
+    reported_values,
     state_in_words,
 )
 
@@ -71,36 +72,39 @@ def comparison_table(records):
     return markdown_table(_COMPARISON, lines)
 
 
-def table_2(rows, metric):
+def table_2(rows, metric, paper):
     """A table in the shape of the paper's Table 2: models down, numbers of GPUs across.
 
     Args:
         rows (dict): ``{row: list of Record}``, one record a seed.
         metric (str): The metric to compare.
+        paper (dict): ``{row: the paper's value}``.
 
     Returns:
         str: For each model the lines paper, ours and difference, with the mean and
         the spread over seeds; a state such as ``not run`` where there is no result.
+        The line of differences is left out where the paper's values are not of
+        these experiments, as of sets in small.
     """
     cells, batches = {}, {}
-    for records in rows.values():
+    for row, records in rows.items():
         planned = records[0].planned
-        cells[planned.model.name, planned.workers] = records
+        cells[planned.model.name, planned.workers] = row, records
         batches.setdefault(planned.workers, set()).add(planned.global_batch_size)
     n_workers = sorted(batches)
     models = sorted({model for model, _ in cells})
     lines = [['batch k n', '', *(' / '.join(f'{batch:,}' for batch in sorted(batches[k]))
                                  for k in n_workers)]]
     for model in models:
-        paper, ours, differences = [], [], []
-        for records in (cells.get((model, k)) for k in n_workers):
-            value = reported(records, metric) if records else None
-            mean, _ = mean_and_spread(metric_values(records or [], metric))
-            paper.append(number(value))
+        theirs, ours, differences = [], [], []
+        for row, records in (cells.get((model, k), (None, [])) for k in n_workers):
+            mean, _ = mean_and_spread(metric_values(records, metric))
+            theirs.append(number(paper.get(row)))
             ours.append(ours_in_words(records, metric) if records else '-')
-            differences.append(number(difference(mean, value), '+'))
-        lines += [[MODEL_TITLES[model], 'paper', *paper], ['', 'ours', *ours],
-                  ['', 'difference', *differences]]
+            differences.append(number(difference(mean, paper.get(row)), '+'))
+        lines += [[MODEL_TITLES[model], 'paper', *theirs], ['', 'ours', *ours]]
+        if reported_values(rows, metric):
+            lines.append(['', 'difference', *differences])
     return markdown_table(['GPUs k', '', *map(str, n_workers)], lines)
 
 

@@ -33,6 +33,12 @@ def reported(records, metric):
     return records[0].planned.paper.reported.get(metric)
 
 
+def reported_values(rows, metric):
+    """The paper's values of an experiment, ``{row: value}``, without the rows that have none."""
+    return {row: value for row, records in rows.items()
+            if (value := reported(records, metric)) is not None}
+
+
 def metrics_of(records):
     """Metrics that the paper or a record has a value for, in a fixed order."""
     return list(dict.fromkeys(
