@@ -18,7 +18,7 @@ class Interruption(training.Extension):
 
     trigger = (1, 'iteration')
     # Before all that have to act on it.
-    priority = training.PRIORITY_EDITOR + 10
+    priority = training.PRIORITY_WRITER + 10
 
     def __init__(self, comm, signals):
         self._comm = comm
