@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -212,6 +213,154 @@ def test_two_processes_are_one_with_the_whole_batch(train, tmp_path):
     assert moved > 1e-3
 
 
+def farthest(first, second, names):
+    """Largest difference of two npz files, as a share of each array's largest number."""
+    first, second = load(first), load(second)
+    assert first.keys() == second.keys()
+    return max(np.abs(first[name] - second[name]).max() / np.abs(first[name]).max()
+               for name in first if name.endswith(names))
+
+
+@pytest.mark.parametrize('model, dtype', [('darknet19', 'float32'), ('yolo_v3', 'float16')])
+def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype):
+    """K = 8 on P = 1, 2, 4 and 8: weights, statistics and metrics agree to 1e-4 after a few updates.
+
+    With as many threads in each process they agree to the last bit. Half as many workers
+    with twice the images are the same batch and another run.
+    """
+    def run(n, n_workers=8):
+        done = train(model, n=n, results=f'{n}of{n_workers}', set=[
+            f'workers={n_workers}', f'data.batch_size_per_worker={16 // n_workers}',
+            f'communicator.allreduce_grad_dtype={dtype}', 'schedule.epochs=1.5',
+            *(['data.multi_scale=null'] if model == 'yolo_v3' else [])])
+        assert done.returncode == 0, done.stderr
+        assert f'workers k = {n_workers} on {n} processes' in done.stdout
+        directory = tmp_path / f'{n}of{n_workers}/quickstart_{model}'
+        log = json.loads((directory / 'log.json').read_text())
+        return directory / 'weights_final.npz', log[-1]
+
+    weights, last = run(1)
+    assert last['iteration'] >= 2
+    names = ('W', 'gamma', 'avg_mean', 'avg_var')
+    for n in (2, 4, 8):
+        others, other_last = run(n)
+        assert farthest(weights, others, names) < 1e-4
+        for key, value in last.items():
+            if key.startswith(('val/', 'train/')) or key.endswith('_elements'):
+                assert other_last[key] == pytest.approx(value, rel=1e-4), key
+    assert farthest(weights, run(2, n_workers=4)[0], names) > 1e-3
+
+
+def test_a_snapshot_goes_on_with_another_number_of_processes(train, tmp_path):
+    """4 workers: two epochs on 4 processes, the rest on 1, end where 2 processes end."""
+    overrides = ['workers=4', 'data.batch_size_per_worker=2', 'schedule.epochs=2']
+    assert train('darknet19', n=2, results='whole', set=overrides).returncode == 0
+    first = train('darknet19', n=4, results='parts',
+                  set=[*overrides, 'run.stop_after_epochs=1'])
+    assert first.returncode == 0, first.stderr
+    second = train('darknet19', '--resume', n=1, results='parts', set=overrides)
+    assert 'resumed from' in second.stdout
+    ends = [tmp_path / f'{name}/quickstart_darknet19/weights_final.npz'
+            for name in ('whole', 'parts')]
+    assert farthest(*ends, ('W', 'gamma', 'avg_mean', 'avg_var')) < 1e-3
+
+
+def test_128_workers_of_table_2_on_one_process(mpiexec, tmp_path, mini_voc):
+    """The log of the paper's largest run says K, P, the global batch and the rates."""
+    overrides = [f'data.root={mini_voc}', 'data.train=[VOC2007/trainval]', 'model.n_class=10',
+                 'data.class_names=[zero, one, two, three, four, five, six, seven, eight, nine]',
+                 'data.batch_size_per_worker=1', 'data.input_size_px=32', 'model.width=0.03',
+                 'data.evaluation.input_size_px=32', 'model.pretrained=null',
+                 'data.evaluation.batch_size=4', 'run.log_every_iterations=1']
+    too_small = mpiexec(1, '-m', 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
+                        '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
+    assert too_small.returncode == 2
+    assert '128 x 1 = 128 images, but the training set has' in too_small.stderr
+    overrides += ['data.n_synthetic_examples=256', 'schedule.epochs=0.5',
+                  'schedule.warmup_epochs=0.4', 'data.root=nowhere']
+    done = mpiexec(1, '-m', 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
+                   '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'workers k = 128 on 1 processes' in done.stdout
+    assert 'batch k n = 128 x 1 = 128 images' in done.stdout
+    assert 'scaled 0.' in done.stdout
+    status = json.loads(
+        (tmp_path / 'results/table2/yolo_v3_k128/seed_0/status.json').read_text())
+    assert (status['n_workers'], status['n_processes'], status['state']) == (128, 1, 'done')
+
+
+@pytest.mark.parametrize('overrides', [
+    ['optimizer.weight_decay=0.0',
+     'optimizer.lars={trust_coefficient: 0.01, weight_decay: 0.0005}'],
+    ['model.dtype=mixed16', 'optimizer.loss_scale=128.0'],
+    ['communicator.multi_node_bn=true'],
+], ids=['lars', 'mixed16', 'multi_node_bn'])
+def test_a_variant_trains_and_differs_from_its_twin(train, tmp_path, overrides):
+    """Each switch does something, and what it does stays finite."""
+    assert train('darknet19', results='twin', set=['schedule.epochs=1']).returncode == 0
+    done = train('darknet19', results='variant', set=['schedule.epochs=1', *overrides])
+    assert done.returncode == 0, done.stderr
+    twin, variant = (load(tmp_path / f'{name}/quickstart_darknet19/weights_final.npz')
+                     for name in ('twin', 'variant'))
+    for name, value in variant.items():
+        assert np.isfinite(value).all(), name
+        assert value.dtype == twin[name].dtype, name
+    assert any((variant[name] != twin[name]).any() for name in twin if name.endswith('conv/W'))
+
+
+def test_dynamic_loss_scaling_survives_a_resume(train, tmp_path):
+    """The scale grows from 1 by doubling; a resumed run goes on with it, to the last bit."""
+    overrides = ['model.dtype=mixed16', 'optimizer.loss_scale=dynamic', 'schedule.epochs=2',
+                 'communicator.allreduce_grad_dtype=float16']
+    assert train('darknet19', results='whole', set=overrides).returncode == 0
+    assert train('darknet19', results='parts',
+                 set=[*overrides, 'run.stop_after_epochs=1']).returncode == 0
+    second = train('darknet19', '--resume', results='parts', set=overrides)
+    assert 'resumed from' in second.stdout
+    ends = [find_snapshot(tmp_path / f'{name}/quickstart_darknet19')
+            for name in ('whole', 'parts')]
+    assert_equal(*ends)
+    assert load(ends[0])['updater/loss_scale'] > 2
+
+
+@pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_ends_the_sitting_with_a_snapshot(train, tmp_path, number):
+    """One process is asked to stop: all stop after the same iteration, and go on later."""
+    script = tmp_path / 'train_until_signalled.py'
+    script.write_text(SIGNALLED.replace('NUMBER', str(int(number))))
+    whole = train('darknet19', results='whole')
+    assert whole.returncode == 0, whole.stderr
+    first = train('darknet19', results='parts', script=[script])
+    assert first.returncode == 75, first.stderr
+    directory = tmp_path / 'parts/quickstart_darknet19'
+    status = json.loads((directory / 'status.json').read_text())
+    assert (status['state'], status['iteration']) == ('stopped', 3)
+    assert find_snapshot(directory).name == 'snapshot_iter_3.npz'
+    second = train('darknet19', '--resume', results='parts')
+    assert second.returncode == 0, second.stderr
+    ends = [tmp_path / f'{name}/quickstart_darknet19/weights_final.npz'
+            for name in ('whole', 'parts')]
+    assert farthest(*ends, ('W', 'gamma', 'avg_mean', 'avg_var')) < 1e-5
+
+
+# The second of two processes sends itself a signal during the third iteration.
+SIGNALLED = """
+import os
+import yolo_dist
+from yolo_dist import communicator, train, updater
+
+class Signalled(updater.TrainUpdater):
+    def update_core(self):
+        super().update_core()
+        if self.iteration == 2 and communicator.process_number() == 1:
+            os.kill(os.getpid(), NUMBER)
+
+if __name__ == '__main__':
+    train.TrainUpdater = Signalled
+    communicator.run_job(train.main)
+"""
+
+
 def test_a_loader_process_gives_the_same_run(train, tmp_path):
     """Reading ahead in processes changes no bit."""
     for n_loaders in (0, 2):
@@ -227,10 +376,15 @@ def test_a_loader_process_gives_the_same_run(train, tmp_path):
 # How it fails.
 
 @pytest.mark.parametrize('n, overrides, message', [
-    (3, [], 'launched with 3 processes, but the experiment has 2 workers'),
+    (3, ['workers=8'], 'launched with 3 processes, but 8 workers cannot be divided among 3; '
+     'use a divisor of 8: 1, 2, 4, 8'),
+    (2, ['workers=4', 'communicator.multi_node_bn=true'], 'needs a process for each worker'),
+    (2, ['communicator.double_buffering=true'], 'communicator.double_buffering: found true'),
+    (2, ['optimizer.lars={trust_coefficient: 0.001, weight_decay: 0.0005}'],
+     'weight decay is given twice'),
+    (2, ['optimizer.loss_scale=dynamic'], 'give it with model.dtype mixed16'),
     (2, ['data.batch_size_per_worker=16'], 'workers x data.batch_size_per_worker = 2 x 16 = 32'),
     (2, ['model.n_class=7'], 'model.n_class: found 7'),
-    (2, ['communicator.allreduce_grad_dtype=float16'], 'found float16 on the naive communicator'),
     (2, ['communicator.name=pure_nccl'], 'CuPy finds no GPU'),
     (2, ['data.root=nowhere'], 'nowhere'),
     (2, ['data.train=nothing'], 'nothing'),

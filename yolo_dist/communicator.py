@@ -237,3 +237,17 @@ def choose_device(comm):
     device = chainer.get_device(f'@cupy:{comm.intra_rank}')
     device.use()
     return device
+
+
+def create_mnbn_model(model, comm):
+    """ChainerMN's copy of a model whose batch normalisation is over all workers' batches.
+
+    Args:
+        model (chainer.Link): The model.
+        comm (chainermn.CommunicatorBase): The communicator, with P = K.
+
+    Returns:
+        chainer.Link: The copy.
+    """
+    import chainermn
+    return chainermn.links.create_mnbn_model(model, comm)

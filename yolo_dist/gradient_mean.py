@@ -16,6 +16,7 @@ process, all but the last hand in their gradients by ``carry``, and the last one
 ``optimizer.update`` finishes the mean.
 """
 
+import functools
 import time
 
 import chainer
@@ -180,11 +181,7 @@ class WorkersNaiveCommunicator(_WorkerMean, NaiveCommunicator):
         self.configure(**settings)
         self._mpi_type, self._mpi_sum = None, MPI.SUM
         if self.sum_dtype == np.float16:
-            # MPI has no float16; a message of its bits needs a sum of its own.
-            self._mpi_type = MPI.UINT16_T
-            self._mpi_sum = MPI.Op.Create(
-                lambda x, y, datatype: add_half(np.frombuffer(x, np.float16),
-                                                np.frombuffer(y, np.float16)), commute=True)
+            self._mpi_type, self._mpi_sum = MPI.UINT16_T, _mpi_sum_of_halves()
 
     def _add_packed(self, x, y):
         if self.sum_dtype == np.float16:
@@ -232,6 +229,15 @@ class WorkersNaiveCommunicator(_WorkerMean, NaiveCommunicator):
 def _in_place():
     from mpi4py import MPI
     return MPI.IN_PLACE
+
+
+@functools.cache  # mpi4py has room for 16 operations
+def _mpi_sum_of_halves():
+    """MPI has no float16; a message of its bits needs a sum of its own."""
+    from mpi4py import MPI
+    return MPI.Op.Create(
+        lambda x, y, datatype: add_half(np.frombuffer(x, np.float16),
+                                        np.frombuffer(y, np.float16)), commute=True)
 
 
 class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):

@@ -171,7 +171,7 @@ def _dataset_sizes(config):
     if config.task == 'classification' and config.model.n_class == _IMAGENET['n_class']:
         return source, _IMAGENET['train'], _IMAGENET['val']
     splits = {*data.train, *data.val} if config.task == 'detection' else set()
-    if splits and splits <= set(_VOC):
+    if splits and splits <= set(_VOC) and data.class_names is None:
         return source, *(sum(_VOC[split] for split in part) for part in (data.train, data.val))
     raise InputError(f'{data.root}: there is no such folder, and how many images it would hold is '
                      'known of ImageNet and Pascal VOC alone; make or mount the data, or set '

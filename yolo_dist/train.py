@@ -4,7 +4,6 @@ import os
 import sys
 
 import chainer
-import chainermn
 import numpy as np
 
 from yolo_dist import communicator
@@ -102,7 +101,7 @@ def main(argv=None):
     chainer.global_config.cudnn_fast_batch_normalization = True  # sec. 5.1
     chainer.global_config.autotune = True
     if section.multi_node_bn:
-        model = chainermn.links.create_mnbn_model(model, comm)
+        model = communicator.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)
     train_chain.to_device(device)
     workers = LocalWorkers(model, config.workers // comm.size)
@@ -153,7 +152,7 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
     is_done = trainer.updater.iteration >= n_iterations
     if comm.rank == 0:
         log = read_json(results.path / 'log.json')
-        if is_done:
+        if is_done and results.config.run.measure is None:
             save_weights(results.path / 'weights_final.npz', model)
         results.write_status(
             'done' if is_done else 'stopped', epoch=trainer.updater.epoch_detail,
