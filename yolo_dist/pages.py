@@ -9,6 +9,7 @@ import dataclasses
 from yolo_dist.config import load_config, rows
 from yolo_dist.reporting import (
     Prediction,
+    add_caveat,
     changed_settings_table,
     comparison_table,
     draw_accuracy_curves,
@@ -91,6 +92,9 @@ def create_page(experiment, site):
     """
     title, fill = PAGES[experiment.name]
     blocks, figures, lines = fill(experiment, site)
+    if any(record.changed for record in experiment.records):
+        for figure in figures.values():
+            add_caveat(figure, 'ours: with other settings than those of the experiment file')
     return Page(title, [*blocks, *_notes(experiment.records)],
                 {experiment.name + suffix: figure for suffix, figure in figures.items()},
                 {experiment.name: lines})
@@ -162,22 +166,25 @@ PAGES = {
 def _predictions(experiment, site):
     """Lines of the scaling model, and what must be said of them."""
     workload = paper_workloads(site.gpu)[experiment.name]
-    one = measured_points([record for record in experiment.records if not record.changed]).get(1)
+    # Made-up images have the same network and batch, so the same speed but for reading.
+    same_work = [record for record in experiment.records
+                 if set(record.changed) <= {'data.n_synthetic_examples'}]
+    one = measured_points(same_work).get(1)
     if one is None:
-        origin = (f'assumed: {site.gpu.efficiency:.0%} of the {site.gpu.fp32_tflops:g} TFLOP/s '
-                  f'of one {site.gpu.name}')
+        origin = (f'assumed: {100 * site.gpu.efficiency:.0f} % of the '
+                  f'{site.gpu.fp32_tflops:g} TFLOP/s of one {site.gpu.name}')
     else:
         workload = measured_workload(one.model_dump(), gradient_bytes=workload.gradient_bytes)
         origin = 'the measured one of k = 1'
     model = ScalingModel(site)
-    models = {f'model, links of {site.name}': model}
+    models = {('links_as_stated', f'model, links of {site.name}'): model}
     notes = [f'Scaling model: T(K) = T(1) + A(K), a ring all-reduce of '
              f'{workload.gradient_bytes / 1e6:.1f} MB over the links of {site.name}; T(1) = '
              f'{workload.seconds:.3g} s is {origin}. Formulas: `yolo_dist/scaling.py`.']
     if site.name == PAPER_SITE:
         workloads = paper_workloads(site.gpu)
         fitted = fit_link_share(model, workloads)
-        models[f'model, {fitted.link_share:.3f} of the links'] = fitted
+        models['links_fitted', f'model, {fitted.link_share:.3f} of the links'] = fitted
         notes.append(
             'Distance from the speed-ups that the paper prints (root mean square of the '
             f'logarithm, with assumed T(1)): {fit_error(model, workloads):.2f} with the links as '
@@ -187,8 +194,9 @@ def _predictions(experiment, site):
             'out.')
     n_workers = sorted({2 ** i for i in range(_LARGEST_PREDICTED.bit_length())}
                        | {record.config.workers for record in experiment.records})
-    predictions = [Prediction(label, {k: each.images_per_second(workload, k) for k in n_workers})
-                   for label, each in models.items()]
+    predictions = [
+        Prediction(key, label, {k: each.images_per_second(workload, k) for k in n_workers})
+        for (key, label), each in models.items()]
     return predictions, notes
 
 

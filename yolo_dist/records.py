@@ -11,7 +11,8 @@ from yolo_dist.errors import InputError
 from yolo_dist.results import read_json, run_directory
 
 # Keys that say where a run lay and how it was watched, not what was computed.
-_NOT_COMPUTED = ('name', 'paper.', 'run.', 'data.root', 'data.n_loader_processes')
+_NOT_COMPUTED = ('name', 'paper.', 'run.', 'data.root', 'data.n_loader_processes',
+                 'data.evaluation.batch_size')
 
 
 class Quartiles(pydantic.BaseModel):
@@ -175,7 +176,9 @@ def read_record(directory, planned=None, *, row=None):
 
 
 def _read_log(path):
-    log = read_json(path) or []
+    log = read_json(path)
+    if log is None:
+        return []
     if not isinstance(log, list) or not all(isinstance(entry, dict) for entry in log):
         raise InputError(f'{path}: is not a list of log entries')
     return log

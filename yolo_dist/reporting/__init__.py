@@ -6,7 +6,10 @@ from yolo_dist.reporting.curves import (
     draw_curves,  # noqa: F401
     learning_curves,  # noqa: F401
 )
-from yolo_dist.reporting.figures import save_figure  # noqa: F401
+from yolo_dist.reporting.figures import (
+    add_caveat,  # noqa: F401
+    save_figure,  # noqa: F401
+)
 from yolo_dist.reporting.loss_curves import (
     draw_loss_curves,  # noqa: F401
     loss_csv_lines,  # noqa: F401

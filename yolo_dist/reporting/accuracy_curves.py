@@ -43,7 +43,7 @@ def draw_accuracy_curves(rows):
 
 
 def _draw_panel(axes, records):
-    planned = records[0].planned
+    config = records[0].config
     paper = reported(records, _METRIC)
     epochs = max(record.config.schedule.epochs for record in records)
     for record in records:
@@ -51,9 +51,9 @@ def _draw_panel(axes, records):
             points = [(entry['epoch_detail'], factor * entry[key]) for entry in record.log
                       if entry.get(key) is not None and entry.get('epoch_detail') is not None]
             if points:
-                marker = 'o' if len(points) < 40 and title == 'validation' else None
-                axes.plot(*zip(*points), color=color, label=title, marker=marker, markersize=3,
-                          linewidth=1)
+                is_sparse = len(points) == 1 or title == 'validation' and len(points) < 40
+                axes.plot(*zip(*points), color=color, label=title, markersize=3,
+                          marker='o' if is_sparse else None, linewidth=1)
     if paper is not None:
         axes.axhline(paper, color=GREY, linewidth=0.8, linestyle=':')
         axes.plot([epochs], [paper], **PAPER, clip_on=False, zorder=5,
@@ -61,8 +61,8 @@ def _draw_panel(axes, records):
     ours = ours_in_words(records, _METRIC)
     if not any(record.log for record in records):
         say(axes, ours)
-    title = [f'{MODEL_TITLES[planned.model.name]}, k = {planned.workers}, batch '
-             f'{planned.global_batch_size:,}', f'ours: {ours}']
+    title = [f'{MODEL_TITLES[config.model.name]}, k = {config.workers}, batch '
+             f'{config.global_batch_size:,}', f'ours: {ours}']
     if paper is not None:
         title.insert(1, f'paper: {number(paper)}')
     axes.set_title('\n'.join(title), fontsize=9, pad=9)

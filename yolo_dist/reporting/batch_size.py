@@ -65,11 +65,13 @@ def draw_batch_size(rows, metric, paper):
                                     'share of the value at the smallest batch [%]')):
         axes.set_ylabel(label)
         axes.set_xlabel('batch k n, % of the training set')
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max([100, *(value for line in axes.lines if line.get_marker() in '*o'
+                                     for value in line.get_ydata())]) * 1.05)
         axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
-    panels[0].set_ylim(0, 100)
-    add_legend(figure, *legend_entries(panels))
+    handles, labels = legend_entries(panels)
+    by_label = dict(sorted(zip(labels, handles)))
+    add_legend(figure, list(by_label.values()), list(by_label))
     return figure
 
 
@@ -81,6 +83,7 @@ def _draw_line(panels, points, **style):
     spread = [value or 0 for value in spread]
     for axes, unit in zip(panels, (1, y[0] / 100)):
         if unit:
-            axes.errorbar(x, [value / unit for value in y],
-                          yerr=[value / unit for value in spread] if any(spread) else None,
-                          clip_on=False, **style)
+            line, _, _ = axes.errorbar(
+                x, [value / unit for value in y],
+                yerr=[value / unit for value in spread] if any(spread) else None, **style)
+            line.set_clip_on(False)  # a marker at 0 is whole, an error bar ends at the border

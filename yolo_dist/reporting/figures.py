@@ -61,6 +61,11 @@ def legend_entries(axes):
     return list(entries.values()), list(entries)
 
 
+def add_caveat(figure, text):
+    """Writes over a figure what must not be overlooked in it."""
+    figure.suptitle(text, fontsize=9, color=GREY)
+
+
 def say(axes, text, *, x=0.5, y=0.5):
     """Writes into axes why they show no result of ours."""
     axes.text(x, y, text, ha='center', va='center', transform=axes.transAxes, color=GREY,

@@ -60,15 +60,17 @@ def draw_loss_curves(rows):
     Returns:
         matplotlib.figure.Figure: The figure.
     """
-    figure, [axes] = create_figure(8.5, 4.4)
-    epochs = 0
+    figure, [axes] = create_figure(10, 4.4)
+    everything = [record for records in rows.values() for record in records]
+    started = [record for record in everything if record.is_started]
+    epochs = max(record.config.schedule.epochs for record in started or everything)
     for color, records in zip(shades(len(rows)), rows.values()):
         for i, record in enumerate(records):
-            epochs = max(epochs, record.config.schedule.epochs)
             points = _points(record)
             if points:
                 axes.plot(*zip(*points), color=color, label=_label(record),
-                          linestyle=_LINE_STYLES[i % len(_LINE_STYLES)], linewidth=1.2)
+                          linestyle=_LINE_STYLES[i % len(_LINE_STYLES)], linewidth=1.2,
+                          marker='o' if len(points) == 1 else None, markersize=4)
     axes.set_xlabel('epoch')
     axes.set_ylabel('training loss')
     axes.set_xlim(0, epochs)
@@ -83,7 +85,7 @@ def draw_loss_curves(rows):
 
 
 def _label(record):
-    label = f'k = {record.planned.workers}, batch {record.planned.global_batch_size:,}'
+    label = f'k = {record.config.workers}, batch {record.config.global_batch_size:,}'
     if record.seed:
         label += f', seed {record.seed}'
     return label if record.state == 'done' else f'{label} ({state_in_words(record)})'

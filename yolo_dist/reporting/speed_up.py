@@ -26,10 +26,12 @@ class Prediction(NamedTuple):
     """What a scaling model says.
 
     Attributes:
+        key (str): For a column of a file.
         label (str): For the legend.
         images_per_second (dict): ``{k: images / s}``, with k = 1.
     """
 
+    key: str
     label: str
     images_per_second: dict
 
@@ -225,7 +227,7 @@ def speed_up_csv_lines(experiment, predictions):
                for phase in _PHASES},
             'speed_up_paper': decimal(record.planned.paper.reported.get(SPEED_UP)),
             'speed_up': decimal(over_gpu.get(k) if is_speed else None),
-            **{f'speed_up, {prediction.label}': decimal(prediction.speed_up(k))
+            **{f'speed_up_{prediction.key}': decimal(prediction.speed_up(k))
                for prediction in predictions},
             'state': record.state, 'reason': record.reason,
             'changed_settings': changed_in_words(record)})

@@ -5,6 +5,7 @@ import re
 
 from yolo_dist.reporting.words import (
     MODEL_TITLES,
+    as_yaml,
     batch_percent,
     changed_in_words,
     decimal,
@@ -102,7 +103,10 @@ def table_2(rows, metric, paper):
             theirs.append(number(paper.get(row)))
             ours.append(ours_in_words(records, metric) if records else '-')
             differences.append(number(difference(mean, paper.get(row)), '+'))
-        lines += [[MODEL_TITLES[model], 'paper', *theirs], ['', 'ours', *ours]]
+        changed = any(record.changed for (of, _), (_, records) in cells.items() if of == model
+                      for record in records)
+        lines += [[MODEL_TITLES[model], 'paper', *theirs],
+                  ['', 'ours, **other settings**' if changed else 'ours', *ours]]
         if reported_values(rows, metric):
             lines.append(['', 'difference', *differences])
     return markdown_table(['GPUs k', '', *map(str, n_workers)], lines)
@@ -124,7 +128,7 @@ def changed_settings_table(records):
             by_key.setdefault(key, []).append(values)
     lines = []
     for key, pairs in by_key.items():
-        planned, run = (', '.join(dict.fromkeys(map(str, values))) for values in zip(*pairs))
+        planned, run = (', '.join(dict.fromkeys(map(as_yaml, values))) for values in zip(*pairs))
         n_runs = 'all' if len(pairs) == len(started) else f'{len(pairs)} of {len(started)}'
         lines.append([f'`{key}`', planned, run, n_runs])
     return markdown_table(['setting', 'in the file', 'as run', 'runs'], lines) if lines else ''

@@ -1,6 +1,7 @@
 """How records are put into words and numbers, the same in all tables and figures."""
 
 import collections
+import json
 import statistics
 
 MODEL_TITLES = {'darknet19': 'Darknet19', 'darknet53': 'Darknet53',
@@ -68,9 +69,14 @@ def decimal(value):
     return '' if value is None else f'{value:.4g}' if abs(value) < 1 else f'{value:.2f}'
 
 
+def as_yaml(value):
+    """A setting as it stands in an experiment file, on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def changed_in_words(record):
     """Settings that a run had instead of those of its experiment file, ``key=value; ...``."""
-    return '; '.join(f'{key}={run}' for key, (_, run) in record.changed.items())
+    return '; '.join(f'{key}={as_yaml(run)}' for key, (_, run) in record.changed.items())
 
 
 def difference(ours, paper):
