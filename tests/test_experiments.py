@@ -16,7 +16,8 @@ EXPERIMENTS = TESTS.parent / 'experiments'
 SMALL = ['workers=2', 'model.width=0.03', 'model.n_class=10', 'data.batch_size_per_worker=2',
          'data.n_loader_processes=0', 'data.evaluation.batch_size=4', 'schedule.epochs=2',
          'run.log_every_iterations=2', 'run.evaluate_every_epochs=2',
-         'run.snapshot_every_epochs=2', 'communicator.double_buffering=false']
+         'run.snapshot_every_epochs=2', 'communicator.double_buffering=false',
+         'optimizer.base_lr=1.0e-4']  # no study of divergence
 CLASSIFICATION = ['data.train=train', 'data.val=val', 'data.input_size_px=32',
                   'data.evaluation.input_size_px=32', 'data.augmentation.min_crop_px=30',
                   'data.augmentation.max_crop_px=40']

@@ -9,6 +9,7 @@ import threadpoolctl
 from yolo_dist.backends import is_cpu_backend_on, using_cpu_backend
 from yolo_dist.backends.threads import n_threads
 from yolo_dist.benchmarks import workloads
+from yolo_dist.benchmarks.carrying import measure_carrying
 from yolo_dist.benchmarks.scaling import measure_scaling
 from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
 from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
@@ -32,7 +33,9 @@ def parse_arguments(argv=None):
             ('loss', "a detector's target assignment, loss and gradient, as a share of its step",
              _DETECTORS),
             ('allreduce', 'the mean of the gradients, and a step of P processes against a step '
-             'of one; launch it with mpiexec -n P', list(workloads.N_CLASS))):
+             'of one; launch it with mpiexec -n P', list(workloads.N_CLASS)),
+            ('carry', 'an update of K workers that one process carries, against K updates of one '
+             'worker', list(workloads.N_CLASS))):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(against=None)
         default = 'yolo_v3' if name == 'loss' else 'darknet53'
@@ -49,6 +52,9 @@ def parse_arguments(argv=None):
         command.add_argument('--repeats', type=_positive_int, default=5, metavar='N',
                              help='rounds (default: 5)')
         command.add_argument('--json', metavar='FILE', help='also write the figures there')
+        if name == 'carry':
+            command.add_argument('--workers', type=_positive_int, default=8, metavar='K',
+                                 help='workers of the process (default: 8)')
         if name in ('train', 'infer'):
             command.add_argument('--against', choices=('torch', 'chainer'),
                                  help='the same in PyTorch eager with as many threads, or with '
@@ -96,8 +102,9 @@ def main(argv=None):
     arguments.batch = arguments.batch or batch
     arguments.threads = arguments.threads or n_threads()
     with threadpoolctl.threadpool_limits(arguments.threads):
-        figures = {'train': _measure_steps, 'infer': _measure_steps, 'loss': _measure_loss,
-                   'allreduce': measure_scaling}[arguments.command](arguments)
+        measure = {'train': _measure_steps, 'infer': _measure_steps, 'loss': _measure_loss,
+                   'allreduce': measure_scaling, 'carry': measure_carrying}[arguments.command]
+        figures = measure(arguments)
     if figures is None:  # not the root of several processes
         return
     record = {'command': arguments.command, 'model': arguments.model,
@@ -193,7 +200,7 @@ def _measure_loss(arguments):
 
 
 if __name__ == '__main__':
-    if 'allreduce' in sys.argv[1:2]:
+    if sys.argv[1:2] in (['allreduce'], ['carry']):
         from yolo_dist.communicator import run_job
         run_job(main)
     else:

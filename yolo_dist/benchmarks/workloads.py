@@ -61,6 +61,19 @@ def _create_train_chain(name, model):
     return links.ClassificationTrainChain(model)
 
 
+def create_train_chain(name, *, width):
+    """Makes a network with its loss.
+
+    Args:
+        name (str): A key of ``N_CLASS``.
+        width (float): Factor on all hidden channel counts.
+
+    Returns:
+        ~chainer.Chain: The train chain.
+    """
+    return _create_train_chain(name, build_model(name, width=width))
+
+
 def create_training_step(name, *, input_size, batch, width):
     """Makes a step of training: forward, loss, backward, weight decay, update.
 
@@ -73,7 +86,7 @@ def create_training_step(name, *, input_size, batch, width):
     Returns:
         tuple: A callable, and the train chain.
     """
-    chain = _create_train_chain(name, build_model(name, width=width))
+    chain = create_train_chain(name, width=width)
     arguments = create_batch(name, input_size=input_size, batch=batch)
     optimizer = chainer.optimizers.CorrectedMomentumSGD(lr=1e-6, momentum=.9).setup(chain)
     for param in chain.params():
