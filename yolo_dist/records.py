@@ -212,7 +212,8 @@ def _read_device(path):
     try:
         last = sittings[-1]
         names = dict.fromkeys(device['name'] for device in last['devices'])
-        return ', '.join(names) or f'CPU, {last["cores"]} cores a process'
+        cores = last['cores']
+        return ', '.join(names) or f'CPU, {cores} core{"s"[:cores > 1]} a process'
     except (KeyError, TypeError) as error:
         raise InputError(f'{path}: does not say what the run ran on ({error})') from None
 

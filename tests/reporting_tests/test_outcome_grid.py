@@ -27,8 +27,8 @@ def study(create_record):
 def test_what_trains_and_what_does_not(study):
     """A number, or what happened and at which iteration."""
     assert outcome_table(study, METRIC).splitlines()[2:] == [
-        '| goyal_image | 61.3 | overflow at 7 |',
-        '| literal_cell | diverged at 12 | running, epoch 0.5 of 18 |']
+        '| goyal_image | 61.3 | overflow at iteration 7 |',
+        '| literal_cell | diverged at iteration 12 | running, epoch 0.5 of 18 |']
 
 
 def test_an_overflow_that_a_run_survived_is_named(create_record):
@@ -36,7 +36,7 @@ def test_an_overflow_that_a_run_survived_is_named(create_record):
     log = [{'iteration': 5, 'overflowed_elements': 0}, {'iteration': 10, 'overflowed_elements': 3},
            {'iteration': 15, 'overflowed_elements': 9}]
     record = create_record('a_k2', 2, state='done', metrics={METRIC: 50.0}, log=log)
-    assert outcome([record], METRIC) == (50.0, '50.0\noverflow at 10')
+    assert outcome([record], METRIC) == (50.0, '50.0; overflow at iteration 10')
 
 
 def test_the_grid_is_readable(study, create_record, assert_readable, assert_filled):

@@ -1,4 +1,5 @@
 import re
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -13,6 +14,7 @@ from yolo_dist.reporting.words import (
     state_in_words,
 )
 
+_CELL_CHARACTERS = 18
 _DIVERGED = '#d9a6a6'
 _DONE = '#b9d8b9'
 _NO_RESULT = '#e6e6e6'
@@ -37,17 +39,17 @@ def outcome(records, metric):
     for record in records:
         first = _first_overflow(record)
         if first is not None and metric in record.metrics:
-            texts.append(f'overflow at {first}')
+            texts.append(f'overflow at iteration {first}')
             break
-    return mean, '\n'.join(texts)
+    return mean, '; '.join(texts)
 
 
 def _ending(record):
     if record.state != 'diverged':
-        return state_in_words(record).replace(', ', '\n')
+        return state_in_words(record)
     iteration = re.search(r'iteration (\d+)', record.reason)
     kind = 'overflow' if 'float16 sum' in record.reason else 'diverged'
-    return f'{kind} at {iteration[1]}' if iteration else kind
+    return f'{kind} at iteration {iteration[1]}' if iteration else kind
 
 
 def _first_overflow(record):
@@ -76,7 +78,7 @@ def outcome_table(rows, metric):
     settings, n_workers, cells = split_rows(rows)
     return markdown_table(
         ['setting', *(f'K = {k}' for k in n_workers)],
-        [[setting, *(outcome(cells[setting, k], metric)[1].replace('\n', ', ')
+        [[setting, *(outcome(cells[setting, k], metric)[1]
                      if (setting, k) in cells else '-' for k in n_workers)]
          for setting in settings])
 
@@ -95,19 +97,22 @@ def draw_outcome_grid(rows, metric):
     settings, n_workers, cells = split_rows(rows)
     figure, [axes] = create_figure(2.6 + 1.35 * len(n_workers), 1.5 + 0.55 * len(settings))
     values = np.full((len(settings), len(n_workers)), np.nan)
+    outcomes = {cell: outcome(records, metric) for cell, records in cells.items()}
+    # Small sets do not reach 100 %: colours spread over what there is.
+    highest = max((mean for mean, _ in outcomes.values() if mean), default=100)
     for (setting, k), records in cells.items():
         i, j = settings.index(setting), n_workers.index(k)
-        mean, text = outcome(records, metric)
+        mean, text = outcomes[setting, k]
         values[i, j] = np.nan if mean is None else mean
-        is_dark = mean is not None and mean < 50
-        axes.text(j, i, text, ha='center', va='center', fontsize=8,
-                  color='white' if is_dark else 'black')
+        is_dark = mean is not None and mean < highest / 2
+        axes.text(j, i, textwrap.fill(text, _CELL_CHARACTERS), ha='center', va='center',
+                  fontsize=8, color='white' if is_dark else 'black')
         if mean is None:
             states = {record.state for record in records}
             color = (_DIVERGED if 'diverged' in states else
                      _DONE if states == {'done'} else _NO_RESULT)
             axes.add_patch(matplotlib.patches.Rectangle((j - 0.5, i - 0.5), 1, 1, color=color))
-    image = axes.imshow(values, cmap='viridis', vmin=0, vmax=100, aspect='auto')
+    image = axes.imshow(values, cmap='viridis', vmin=0, vmax=highest, aspect='auto')
     if metric is not None:
         figure.colorbar(image, ax=axes, label=METRIC_TITLES[metric])
     axes.set_xticks(range(len(n_workers)), [f'{k}' for k in n_workers])
