@@ -86,7 +86,7 @@ def submit(tmp_path):
     """Runs ``jobs/submit.sh`` in a folder of its own: ``submit(*arguments, env=None)``."""
     def submit(*arguments, env=None):
         return subprocess.run(
-            [ROOT / 'jobs/submit.sh', *map(str, arguments)], cwd=tmp_path, timeout=120,
+            [ROOT / 'jobs/submit.sh', *map(str, arguments)], cwd=tmp_path, timeout=200,
             env=os.environ | {'VIRTUAL_ENV': sys.prefix} | (env or {}) |
             {'PATH': f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'},
             stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -159,7 +159,7 @@ def running_gridengine(home):
 
     try:
         start('sge_qmaster')
-        wait_until(lambda: host in run('qconf', '-sh', check=False), seconds=20,
+        wait_until(lambda: host in run('qconf', '-sh', check=False), seconds=60,
                    what='sge_qmaster')
         run('qconf', '-as', host, check=False)
         schedule = run('qconf', '-ssconf').replace('0:0:15', '0:0:1')
@@ -168,12 +168,12 @@ def running_gridengine(home):
             (home / name).write_text(text.lstrip())
             run('qconf', option, home / name)
         start('sge_execd')
-        wait_until(lambda: host in run('qconf', '-sel', check=False), seconds=20,
+        wait_until(lambda: host in run('qconf', '-sel', check=False), seconds=60,
                    what='sge_execd')
         (home / 'queue').write_text(QUEUE.format(host=host).lstrip())
         run('qconf', '-Aq', home / 'queue')
         wait_until(lambda: 'test.q@' in run('qstat', '-f') and ' au' not in run('qstat', '-f'),
-                   seconds=30, what='a queue that takes jobs')
+                   seconds=60, what='a queue that takes jobs')
         yield environment
     finally:
         with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):

@@ -25,11 +25,11 @@ def wait_until(is_true, *, seconds, what, every=0.2):
 
 
 def end(daemons):
-    """Ends processes, those that were started last first."""
+    """Ends processes, those that were started last first; nothing of theirs is kept."""
     for daemon in reversed(daemons):
         daemon.terminate()
         try:
-            daemon.wait(10)
+            daemon.wait(2)
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()

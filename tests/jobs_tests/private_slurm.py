@@ -11,7 +11,7 @@ from private_processes import end, free_ports, wait_until
 
 NEEDS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'squeue', 'scontrol')
 
-# Requeued jobs wait for their old credential to expire, otherwise two minutes.
+# Requeued jobs wait until their old credential has expired: 5 s is the least Slurm takes.
 CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -91,8 +91,8 @@ def running_slurm(home):
                     command, env=os.environ | environment, stdin=subprocess.DEVNULL,
                     stdout=output, stderr=output, start_new_session=True))
             if command[0] == 'munged':
-                wait_until((home / 'munge.socket').exists, seconds=10, what='munged')
-        wait_until(lambda: _is_idle(environment), seconds=30, what='idle nodes')
+                wait_until((home / 'munge.socket').exists, seconds=60, what='munged')
+        wait_until(lambda: _is_idle(environment), seconds=60, what='idle nodes')
         yield environment
     finally:
         _end_jobs(environment)
