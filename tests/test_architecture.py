@@ -20,7 +20,7 @@ LEAVES = {
     'evaluators': {'iterators'},
     'tasks': {'datasets', 'evaluators', 'links', 'reporting', 'transforms'},
 }
-ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'doctor', 'bench'}
+ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'doctor', 'bench', 'submit'}
 
 
 def part_of(path):
