@@ -223,7 +223,7 @@ def farthest(first, second, names):
 
 @pytest.mark.parametrize('model, dtype', [('darknet19', 'float32'), ('yolo_v3', 'float16')])
 def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype):
-    """K = 8 on P = 1, 2, 4 and 8: weights, statistics and metrics agree to 1e-4 after a few updates.
+    """K = 8 on P = 1, 2, 4, 8: weights, statistics, metrics agree to 1e-4 after a few updates.
 
     With as many threads in each process they agree to the last bit. Half as many workers
     with twice the images are the same batch and another run.

@@ -10,13 +10,14 @@ from private_processes import wait_until
 
 from yolo_dist.errors import InputError
 from yolo_dist.jobs import run_state
+from yolo_dist.report import main as report
 from yolo_dist.results import find_snapshot
 from yolo_dist.submit import main
 
 ROW = 'table2/yolo_v2_k8/seed_0'
-# 22 images in batches of 8: 176 updates, which take seconds.
-LONG = ['workers=2', 'schedule.epochs=64']
-LONG_ITERATIONS = 176
+# 22 images in batches of 8: 66 updates, which take seconds.
+LONG = ['workers=2', 'schedule.epochs=24']
+LONG_ITERATIONS = 66
 
 # Seconds; a step takes a few on an idle machine, far more on a busy one.
 PATIENCE = 200
@@ -58,7 +59,7 @@ def wait_for_end(state, directory):
 
 def test_slurm_runs_a_row_on_two_nodes(slurm, submit, small, write_site, visit, state, read,
                                        tmp_path, experiment, capsys):
-    """k = 4 with 2 GPUs a node: 2 nodes, 4 processes, results in the run's directory."""
+    """k = 4 with 2 GPUs a node: 2 nodes, 4 processes, results in the run's directory, a report."""
     site = write_site('slurm', ['--nodes=$n_nodes', '--ntasks-per-node=$processes_per_node'])
     arguments = [experiment, '--run', 'yolo_v2_k8', '--site', site, *small('workers=4')]
     done = submit(*arguments, env=slurm)
@@ -76,6 +77,9 @@ def test_slurm_runs_a_row_on_two_nodes(slurm, submit, small, write_site, visit, 
     assert main([*map(str, arguments), '--status']) == 0
     assert capsys.readouterr().out.endswith('\n1 done\n')
     wait_until(lambda: not ask('squeue', '--noheader'), seconds=PATIENCE, what='an empty queue')
+    assert report([str(experiment), '--results', 'results', '--out', 'report']) == 0
+    table = (tmp_path / 'report/report.md').read_text()
+    assert '## Table 2' in table and '| YOLOv2 | paper | 78.1 |' in table and '| ours' in table
 
 
 def check_requeued(job_id, directory, state, read):
