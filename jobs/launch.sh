@@ -20,6 +20,7 @@ else
 fi
 job=${SLURM_JOB_ID:-${PBS_JOBID:-${JOB_ID:-$$}}}
 say() { echo "launch: $*"; }
+how_to_go_on() { echo "to go on: jobs/submit.sh$(printf ' %q' "${submission[@]}")"; }
 say "$(date '+%Y-%m-%dT%H:%M:%S%z'), job $job on $(uname -n), $n_nodes nodes," \
     "$n_processes processes"
 
@@ -66,7 +67,7 @@ if [ "$status" -ne 75 ]; then
     exit "$status"
 fi
 if [ -n "$cancelled" ] || [ "$scheduler" = local ]; then
-    say "stopped; to go on: jobs/submit.sh ${submission[*]}"
+    say "stopped; $(how_to_go_on)"
     exit 75
 fi
 if [ "$before" = "$(snapshots)" ]; then
@@ -78,4 +79,4 @@ case $scheduler in
     slurm) scontrol requeue "$job" ;;
     uge) exit 99 ;;  # Grid Engine puts a job that ends so back into its queue
     pbs) python -m yolo_dist.submit "${submission[@]}" ;;  # qrerun is for operators alone
-esac || { say "that failed; to go on: jobs/submit.sh ${submission[*]}"; exit 75; }
+esac || { say "that failed; $(how_to_go_on)"; exit 75; }

@@ -177,3 +177,23 @@ def test_prerequisites_can_be_checked_elsewhere(experiment):
     synthetic = load_config(experiment, row='yolo_v3_k8', overrides=[
         'data.root=nowhere', 'data.n_synthetic_examples=100', 'model.pretrained=null'])
     check_prerequisites(synthetic, results='results')
+
+
+def test_a_pbs_job_submits_its_successor(queue, tmp_path, experiment, small, write_site,
+                                         monkeypatch, read):
+    """While it runs, nobody else can submit the row; the job itself can, before it ends."""
+    programs = tmp_path / 'programs'
+    for name, text in (('qsub', 'echo 8.server'), ('qstat', 'cat queued')):
+        (programs / name).write_text(f'#!/bin/sh\n{text}\n')
+        (programs / name).chmod(0o755)
+    (tmp_path / 'queued').write_text('')
+    submission = [str(experiment), '--run', 'yolo_v3_k8', '--site', str(write_site('pbs')),
+                  *small('workers=2')]
+    assert main(submission) == 0
+    (tmp_path / 'queued').write_text('8.server    row    user    00:00:01 R queue\n')
+    with pytest.raises(InputError, match=r'is running already \(job 8, R\)'):
+        main(submission)
+    monkeypatch.setenv('PBS_JOBID', '8.server')
+    (programs / 'qsub').write_text('#!/bin/sh\necho 9.server\n')
+    assert main(submission) == 0
+    assert read(tmp_path / 'results/table2/yolo_v3_k8/seed_0/job.json')['job_id'] == '9'
