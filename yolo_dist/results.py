@@ -182,8 +182,9 @@ class RunDirectory:
         write_whole(self.path / 'config.yaml',
                     lambda temporary: pathlib.Path(temporary).write_text(text))
         sittings = read_json(self.path / 'environment.json') or []
-        sittings.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
-                         'command': ['python', '-m', 'yolo_dist.train', *sys.argv[1:]], **environment()})
+        command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
+        sittings.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
+                         **environment()})
         write_json(self.path / 'environment.json', sittings)
         self.write_status('running')
 

@@ -258,8 +258,8 @@ class RunConfig(Section):
             raise ValueError('optimizer.loss_scale is for gradients in float16; give it with '
                              'model.dtype mixed16, or set it to null')
         if self.communicator.double_buffering and self.communicator.name == 'naive':
-            raise ValueError('communicator.double_buffering overlaps NCCL with computing; it needs '
-                             'communicator.name pure_nccl or auto on a GPU')
+            raise ValueError('communicator.double_buffering overlaps NCCL with computing, so it '
+                             'needs communicator.name pure_nccl, or auto on a GPU')
         return self
 
     @property
