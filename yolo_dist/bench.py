@@ -17,6 +17,7 @@ from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
 from yolo_dist.links import count_operations
+from yolo_dist.scaling import FORWARD_PASSES_PER_STEP
 
 _DETECTORS = [name for name in workloads.N_CLASS if workloads.is_detector(name)]
 
@@ -159,7 +160,7 @@ def _measure_steps(arguments):
     operations = count_operations(link.model if is_training else link,
                                   input_size=arguments.input_size) * arguments.batch
     if is_training:
-        operations *= 3  # forward, and the gradients of input and weights
+        operations *= FORWARD_PASSES_PER_STEP
     ours, peak = timings['ours'], timings['sgemm']
     figures = {
         'milliseconds': 1e3 * ours.median, 'spread': ours.spread,

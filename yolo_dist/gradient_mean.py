@@ -139,8 +139,6 @@ class _WorkerMean:
         self.mean_seconds = (began_at, self._now())
 
     def _now(self):
-        if self.waits_for_device and isinstance(self, PureNcclCommunicator):
-            chainer.backends.cuda.Stream.null.synchronize()
         return time.perf_counter()
 
     def _named_params(self, model):
@@ -253,6 +251,11 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
         self.configure(**settings)
         self.set_config('allreduce_grad_dtype', self.sum_dtype)
         self.set_config('batched_copy', True)
+
+    def _now(self):
+        if self.waits_for_device:
+            chainer.backends.cuda.Stream.null.synchronize()
+        return super()._now()
 
     def bcast_data(self, model):
         # Under mixed16 ChainerMN would round the float32 weights to float16.

@@ -11,6 +11,7 @@ from yolo_dist.config import RunConfig
 from yolo_dist.errors import InputError
 from yolo_dist.links import count_activations, count_operations
 from yolo_dist.links.count_activations import Activations
+from yolo_dist.scaling import FORWARD_PASSES_PER_STEP
 from yolo_dist.schedules import check_batch_fits, create_schedule, n_training_iterations
 from yolo_dist.tasks import get_task
 
@@ -19,9 +20,6 @@ _IMAGENET = {'n_class': 1000, 'train': 1_281_167, 'val': 50_000}
 _VOC = {'VOC2007/trainval': 5_011, 'VOC2012/trainval': 11_540, 'VOC2007/test': 4_952}
 
 _ITEM_BYTES = {'float16': 2, 'float32': 4}
-
-# A training step is three forward passes: forward, and the gradients of inputs and weights.
-FORWARD_PASSES_PER_STEP = 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,6 +42,9 @@ import numpy as np
 from yolo_dist.errors import InputError
 from yolo_dist.sites import Site
 
+# A training step is three forward passes: forward, and the gradients of inputs and weights.
+FORWARD_PASSES_PER_STEP = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
@@ -83,7 +86,7 @@ def assumed_workload(n_operations, *, batch_size, gradient_bytes, gpu):
     """The iteration of a GPU that has not been measured.
 
     Args:
-        n_operations (int): Of a forward pass of one image; a step is three of them.
+        n_operations (int): Of a forward pass of one image.
         batch_size (int): Images, n.
         gradient_bytes (int): See :class:`~yolo_dist.plan.Plan`.
         gpu (~yolo_dist.sites.Gpu): Its peak, and the share that is assumed.
@@ -91,7 +94,8 @@ def assumed_workload(n_operations, *, batch_size, gradient_bytes, gpu):
     Returns:
         Workload: At ``gpu.efficiency`` of ``gpu.fp32_tflops``.
     """
-    seconds = 3 * n_operations * batch_size / (gpu.efficiency * gpu.fp32_tflops * 1e12)
+    n_operations_of_step = FORWARD_PASSES_PER_STEP * n_operations * batch_size
+    seconds = n_operations_of_step / (gpu.efficiency * gpu.fp32_tflops * 1e12)
     return Workload(seconds, gradient_bytes, batch_size)
 
 

@@ -10,8 +10,8 @@ import string
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
 
+from yolo_dist.config.files import read_yaml
 from yolo_dist.config.problems import validate
 from yolo_dist.config.sections import Count, NonNegative, Positive, Section, Text
 from yolo_dist.errors import InputError
@@ -170,11 +170,5 @@ def load_site(name_or_path):
         known = ', '.join(site_names()) or f'none, {SITES} is missing'
         raise InputError(f'site {text}: there is no {path}; expected the path of a site file or '
                          f'one of the ready sites: {known}')
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f'{path}: cannot be read as YAML: {error}') from None
-    if not isinstance(content, dict):
-        raise InputError(f'{path}: holds no mapping; expected a site file such as those under '
-                         'jobs/sites')
+    content = read_yaml(path, 'a site file, such as those under jobs/sites')
     return validate(Site, content, path)

@@ -21,13 +21,25 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read(path):
+def read_yaml(path, kind):
+    """Reads a YAML file that holds a mapping.
+
+    Args:
+        path (str): The file.
+        kind (str): What was expected, for the message, such as ``an experiment file``.
+
+    Returns:
+        dict: What it holds.
+
+    Raises:
+        InputError: If it cannot be read, is no YAML, or gives a key twice.
+    """
     path = pathlib.Path(path)
     try:
         text = path.read_text(encoding='utf-8')
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror}); '
-                         'expected an experiment file, such as those under experiments/') from None
+                         f'expected {kind}') from None
     except UnicodeDecodeError:
         raise InputError(f'{path}: is not a text file; expected YAML') from None
     try:
@@ -35,8 +47,12 @@ def _read(path):
     except yaml.YAMLError as error:
         raise InputError(f'{path}: is not YAML: {error}') from None
     if not isinstance(content, dict):
-        raise InputError(f'{path}: holds no mapping of sections; expected an experiment file')
+        raise InputError(f'{path}: holds no mapping; expected {kind}')
     return content
+
+
+def _read(path):
+    return read_yaml(path, 'an experiment file, such as those under experiments/')
 
 
 def _set(content, dotted, value, source):

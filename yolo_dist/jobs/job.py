@@ -5,8 +5,9 @@ import math
 
 from yolo_dist.config import RunConfig, load_config
 from yolo_dist.errors import InputError
-from yolo_dist.plan import FORWARD_PASSES_PER_STEP, plan
+from yolo_dist.plan import plan
 from yolo_dist.results import run_directory
+from yolo_dist.scaling import assumed_workload
 from yolo_dist.sites import Site
 
 
@@ -129,8 +130,10 @@ def _place(config, site):
 def _estimate_hours(config, site):
     """Hours of a run, from operations and the assumed efficiency of the site's GPU alone."""
     planned = plan(config)
-    operations_per_second = config.workers * site.gpu.fp32_tflops * 1e12 * site.gpu.efficiency
-    images_per_second = operations_per_second / (FORWARD_PASSES_PER_STEP * planned.n_operations)
+    worker = assumed_workload(
+        planned.n_operations, batch_size=config.data.batch_size_per_worker,
+        gradient_bytes=planned.gradient_bytes, gpu=site.gpu)
+    images_per_second = config.global_batch_size / worker.seconds
     return dataclasses.replace(planned, images_per_second=images_per_second).hours
 
 
