@@ -11,7 +11,7 @@ PACKAGE = ROOT / 'yolo_dist'
 
 # What a part may import of the package, besides itself and `errors`.
 LEAVES = {
-    'errors': set(), 'schedules': set(), 'functions': set(), 'transforms': set(),
+    'errors': set(), 'schedules': set(), 'functions': set(), 'transforms': {'backends'},
     'datasets': set(), 'reporting': set(), 'stream': set(), 'iterators': set(), 'config': set(),
     'backends': set(), 'workers': set(), 'sites': {'config'}, 'scaling': {'sites'},
     'plan': {'config', 'links', 'scaling', 'schedules', 'tasks'},

@@ -106,7 +106,8 @@ class TrainingStream(chainer.dataset.DatasetMixin):
     together: the blocks of all of them in iteration 0, then in iteration 1, ...
 
     Args:
-        dataset: Training set; an example is ``(img, ...)``.
+        dataset: Training set; ``read_example(i)`` is ``(img, ...)``, where ``img`` need not be
+            decoded yet.
         transform (callable): ``transform(*example, insize=, rng=)`` returns the
             augmented example.
         seed (int): Seed of the run.
@@ -160,5 +161,5 @@ class TrainingStream(chainer.dataset.DatasetMixin):
 
     def get_example(self, i):
         iteration, epoch, index = self.locate(i)
-        return self.transform(*self.dataset[index], insize=self.input_size(iteration),
+        return self.transform(*self.dataset.read_example(index), insize=self.input_size(iteration),
                               rng=example_rng(self.seed, epoch, index))

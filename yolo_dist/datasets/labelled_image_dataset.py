@@ -1,10 +1,9 @@
 """Images with one class label each."""
-from pathlib import Path
-
 import numpy as np
 
 from yolo_dist.datasets.problems import raise_problems
-from yolo_dist.datasets.read_image import read_image
+from yolo_dist.datasets.stored_image import StoredImage
+from yolo_dist.errors import InputError
 
 
 class LabelledImageDataset:
@@ -14,19 +13,22 @@ class LabelledImageDataset:
     own size; ``label`` int32 scalar. Made by :func:`~yolo_dist.datasets.load_imagenet`.
 
     Args:
-        root (str or ~pathlib.Path): Folder that the paths start from.
-        paths (sequence of str): Image files, relative to ``root``.
+        tree (FolderTree or PackedTree): Where the files are.
+        paths (sequence of str): Image files, relative to the root of ``tree``.
         labels (sequence of int): Index into ``class_names`` for each path.
         class_names (sequence of str): Names of the classes, in label order.
+        other_files (sequence of str): What else the set was made from, see :meth:`files`.
 
     Attributes:
+        tree (FolderTree or PackedTree): As given.
         class_names (tuple of str): Names of the classes, in label order.
         labels (ndarray): int32 ``(len(self),)``.
     """
 
-    def __init__(self, root, paths, labels, class_names):
-        self._root = str(root)
+    def __init__(self, tree, paths, labels, class_names, *, other_files=()):
+        self.tree = tree
         self._paths = list(paths)
+        self._other_files = tuple(other_files)
         self.labels = np.array(labels, dtype=np.int32)
         self.class_names = tuple(class_names)
 
@@ -34,7 +36,25 @@ class LabelledImageDataset:
         return len(self._paths)
 
     def __getitem__(self, i):
-        return read_image(self.image_path(i)), self.labels[i]
+        img, label = self.read_example(i)
+        return img.decode(), label
+
+    def read_example(self, i):
+        """Reads an example without decoding its image.
+
+        Returns:
+            tuple: The image as :class:`~yolo_dist.datasets.StoredImage`; the label.
+
+        Raises:
+            InputError: If the file is missing or no image.
+        """
+        try:
+            data = self.tree.read(self._paths[i])
+        except OSError as error:
+            raise InputError(f'{self.image_path(i)}: the image cannot be read '
+                             f'({error.strerror}); check the path and the list it comes from'
+                             ) from error
+        return StoredImage(data, self.image_path(i)), self.labels[i]
 
     def image_path(self, i):
         """File of example ``i``.
@@ -42,7 +62,15 @@ class LabelledImageDataset:
         Returns:
             str: Its path.
         """
-        return f'{self._root}/{self._paths[i]}'
+        return f'{self.tree.root}/{self._paths[i]}'
+
+    def files(self):
+        """All that the set is read from.
+
+        Returns:
+            list of str: Paths relative to the root; those of class folders end with ``/``.
+        """
+        return [*self._paths, *self._other_files]
 
     def check(self):
         """Looks for every file once, without reading it.
@@ -51,5 +79,5 @@ class LabelledImageDataset:
             InputError: If files are missing; names the first of them.
         """
         raise_problems(
-            f'{self.image_path(i)}: no such image file' for i in range(len(self))
-            if not Path(self.image_path(i)).is_file())
+            f'{self.image_path(i)}: no such image file' for i, path in enumerate(self._paths)
+            if not self.tree.is_file(path))

@@ -1,7 +1,5 @@
 """ImageNet as class folders, or as a list file."""
-import os
-from pathlib import Path
-
+from yolo_dist.datasets.file_tree import open_file_tree
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
 from yolo_dist.errors import InputError
 
@@ -16,7 +14,7 @@ def load_imagenet(root, source, *, class_names=None):
     of a class. Paths in the file start from ``root``.
 
     Args:
-        root (str or ~pathlib.Path): Folder of the whole set.
+        root (str or ~pathlib.Path): Folder of the whole set, or the file that it is packed in.
         source (str): Folder or list file, relative to ``root``.
         class_names (sequence of str): Classes in label order; those of the training set when
             the held-out set is opened, so that both agree. ``None``: the sorted names of the
@@ -29,15 +27,17 @@ def load_imagenet(root, source, *, class_names=None):
         InputError: If ``source`` is missing or empty, a label is unknown, or the class folders
             are not those of ``class_names``.
     """
-    path = Path(root) / source
-    if path.is_dir():
-        paths, names = _list_class_folders(path, source)
-        found_names = sorted({entry.name for entry in os.scandir(path) if _is_class(entry)})
+    tree = open_file_tree(root)
+    path = f'{tree.root}/{source}'
+    if tree.is_folder(source):
+        paths, names, found_names = _list_class_folders(tree, source)
+        other_files = [f'{source}/{name}/' for name in found_names]
         if class_names is not None:
             _check_same_classes(path, found_names, class_names)
-    elif path.is_file():
-        paths, names = _parse_list_file(path)
+    elif tree.is_file(source):
+        paths, names = _parse_list_file(tree, source)
         found_names = _class_names_of(names)
+        other_files = [source]
     else:
         raise InputError(f'{path}: found neither a folder of class folders nor a list file; '
                          'check data.root and the name of the split')
@@ -47,33 +47,33 @@ def load_imagenet(root, source, *, class_names=None):
 
     class_names = tuple(found_names if class_names is None else class_names)
     index = {name: i for i, name in enumerate(class_names)}
-    if path.is_file() and all(name.isdecimal() for name in names):
+    if tree.is_file(source) and all(name.isdecimal() for name in names):
         index |= {str(i): i for i in range(len(class_names))}
     for line, name in enumerate(names):
         if name not in index:
             raise InputError(
                 f'{path}, image {line + 1} ({paths[line]}): found label {name!r}, expected one '
                 f'of {len(class_names)} classes ({_in_short(class_names)})')
-    return LabelledImageDataset(root, paths, [index[name] for name in names], class_names)
+    return LabelledImageDataset(tree, paths, [index[name] for name in names], class_names,
+                                other_files=other_files)
 
 
-def _is_class(entry):
-    return entry.is_dir() and not entry.name.startswith('.')
-
-
-def _list_class_folders(path, source):
+def _list_class_folders(tree, source):
     paths, names = [], []
-    for folder in sorted((e for e in os.scandir(path) if _is_class(e)), key=lambda e: e.name):
-        for file in sorted(os.listdir(folder)):
+    class_names = sorted(name[:-1] for name in tree.list(source)
+                         if name.endswith('/') and not name.startswith('.'))
+    for class_name in class_names:
+        for file in sorted(tree.list(f'{source}/{class_name}')):
             if file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith('.'):
-                paths.append(f'{source}/{folder.name}/{file}')
-                names.append(folder.name)
-    return paths, names
+                paths.append(f'{source}/{class_name}/{file}')
+                names.append(class_name)
+    return paths, names, class_names
 
 
-def _parse_list_file(path):
+def _parse_list_file(tree, source):
+    path = f'{tree.root}/{source}'
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = tree.read(source).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f'{path}: cannot be read as a list of images ({error}); expected text '
                          'with lines "path label"') from error

@@ -32,6 +32,10 @@ class _Synthetic:
     def __len__(self):
         return self._n_examples
 
+    def read_example(self, i):
+        """There is nothing to decode: the same as ``self[i]``."""
+        return self[i]
+
     def _image(self, i):
         # A view of interleaved pixels, as files are read.
         return _base_images()[i % _N_BASE_IMAGES].transpose(2, 0, 1)

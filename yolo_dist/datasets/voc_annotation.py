@@ -29,8 +29,8 @@ class VOCAnnotation(NamedTuple):
     size_hw: tuple | None
 
 
-def parse_voc_annotation(path, class_names):
-    """Reads an annotation file.
+def parse_voc_annotation(data, name, class_names):
+    """Reads the content of an annotation file.
 
     VOC counts pixels from 1, so 1 is subtracted from all four coordinates, as ChainerCV and
     Darknet's ``voc_label.py`` do. Coordinates with a fraction are taken as they are; a missing or
@@ -38,18 +38,19 @@ def parse_voc_annotation(path, class_names):
     order is an error: nothing is dropped in silence.
 
     Args:
-        path (str or ~pathlib.Path): The XML file.
+        data (bytes): The XML file.
+        name (str): What an error message calls it.
         class_names (sequence of str): Classes in label order.
 
     Returns:
         VOCAnnotation: Its objects, perhaps none.
 
     Raises:
-        InputError: If the file is missing or no well-formed XML, declares entities, or an object
-            lacks a part, is of an unknown class, or has a box without area.
+        InputError: If it is no well-formed XML, declares entities, or an object lacks a part, is
+            of an unknown class, or has a box without area.
     """
-    root = _parse_xml(path)
-    objects = [_parse_object(element, f'{path}, object {number}', class_names)
+    root = _parse_xml(data, name)
+    objects = [_parse_object(element, f'{name}, object {number}', class_names)
                for number, element in enumerate(root.findall('object'), start=1)]
     return VOCAnnotation(
         np.array([bb for bb, _, _ in objects], np.float32).reshape(-1, 4),
@@ -58,17 +59,14 @@ def parse_voc_annotation(path, class_names):
         _stated_size(root))
 
 
-def _parse_xml(path):
+def _parse_xml(data, name):
     try:
-        return defusedxml.ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise InputError(f'{path}: the annotation cannot be read ({error.strerror}); '
-                         'every image of the split needs one') from error
+        return defusedxml.ElementTree.fromstring(data)
     except defusedxml.DefusedXmlException as error:
-        raise InputError(f'{path}: the annotation declares XML entities, which are not read; '
+        raise InputError(f'{name}: the annotation declares XML entities, which are not read; '
                          'remove its DOCTYPE') from error
     except (ParseError, ValueError, LookupError) as error:
-        raise InputError(f'{path}: not well-formed XML ({error}); mend or replace the '
+        raise InputError(f'{name}: not well-formed XML ({error}); mend or replace the '
                          'file') from error
 
 

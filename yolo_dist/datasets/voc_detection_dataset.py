@@ -1,10 +1,11 @@
 """Pascal VOC, and any set laid out as it."""
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import numpy as np
 
+from yolo_dist.datasets.file_tree import open_file_tree
 from yolo_dist.datasets.problems import raise_problems
-from yolo_dist.datasets.read_image import read_image
+from yolo_dist.datasets.stored_image import StoredImage
 from yolo_dist.datasets.voc_annotation import parse_voc_annotation
 from yolo_dist.errors import InputError
 
@@ -43,13 +44,15 @@ class VOCDetectionDataset:
     then it was made without regard to EXIF, and the picture is left as stored.
 
     Args:
-        root (str or ~pathlib.Path): Folder that the splits start from.
+        root (str or ~pathlib.Path): Folder that the splits start from, or the file that it is
+            packed in.
         splits (sequence of str): What the set is the union of, such as ``('VOC2007/trainval',
             'VOC2012/trainval')``: folder with ``Annotations``, ``JPEGImages`` and ``ImageSets``,
             then the name of a file in ``ImageSets/Main``.
         class_names (sequence of str): Classes in label order; ``None`` means the 20 of VOC.
 
     Attributes:
+        tree (FolderTree or PackedTree): Where the files are.
         class_names (tuple of str): Classes in label order.
 
     Raises:
@@ -58,10 +61,13 @@ class VOCDetectionDataset:
 
     def __init__(self, root, splits, class_names=None):
         self.class_names = tuple(VOC_CLASS_NAMES if class_names is None else class_names)
+        self.tree = open_file_tree(root)
         self._examples = []
+        self._list_files = []
         for split in [splits] if isinstance(splits, str) else splits:
-            folder = Path(root) / Path(split).parent
-            self._examples += [(str(folder), id_) for id_ in _read_split(folder, split)]
+            list_file, ids = _read_split(self.tree, split)
+            self._list_files.append(list_file)
+            self._examples += [(str(PurePosixPath(split).parent), id_) for id_ in ids]
         if not self._examples:
             raise InputError(f'{root}: no split was named; expected at least one, such as '
                              'VOC2007/trainval')
@@ -70,15 +76,32 @@ class VOCDetectionDataset:
         return len(self._examples)
 
     def __getitem__(self, i):
+        img, *annotation = self.read_example(i)
+        return (img.decode(), *annotation)
+
+    def read_example(self, i):
+        """Reads an example without decoding its image.
+
+        Returns:
+            tuple: As an example, but ``img`` is a :class:`~yolo_dist.datasets.StoredImage`.
+
+        Raises:
+            InputError: If a file is missing or damaged, or the annotation is not right.
+        """
         path = self.image_path(i)
-        annotation = parse_voc_annotation(self.annotation_path(i), self.class_names)
-        img = read_image(path)
-        size_hw = img.shape[1:]
-        if annotation.size_hw not in (None, size_hw) and annotation.size_hw == size_hw[::-1]:
-            stored = read_image(path, apply_orientation=False)
+        annotation = self._read_annotation(i)
+        try:
+            data = self.tree.read(self._image_file(i))
+        except OSError as error:
+            raise InputError(f'{path}: the image cannot be read ({error.strerror}); check the '
+                             'path and the list it comes from') from error
+        img = StoredImage(data, path)
+        if annotation.size_hw not in (None, img.shape[1:]) and (
+                annotation.size_hw == img.shape[:0:-1]):
+            stored = StoredImage(data, path, apply_orientation=False)
             if stored.shape[1:] == annotation.size_hw:
-                img, size_hw = stored, annotation.size_hw
-        bbox = _cut_at_edges(annotation, size_hw, self.annotation_path(i))
+                img = stored
+        bbox = _cut_at_edges(annotation, img.shape[1:], self.annotation_path(i))
         return img, bbox, annotation.label, annotation.difficult
 
     def image_path(self, i):
@@ -87,9 +110,7 @@ class VOCDetectionDataset:
         Returns:
             str: Its path; with ``.jpg`` if there is no such file.
         """
-        folder, id_ = self._examples[i]
-        paths = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in _IMAGE_SUFFIXES]
-        return next((path for path in paths if Path(path).is_file()), paths[0])
+        return f'{self.tree.root}/{self._image_file(i)}'
 
     def annotation_path(self, i):
         """Annotation file of example ``i``.
@@ -97,8 +118,16 @@ class VOCDetectionDataset:
         Returns:
             str: Its path.
         """
-        folder, id_ = self._examples[i]
-        return f'{folder}/Annotations/{id_}.xml'
+        return f'{self.tree.root}/{self._annotation_file(i)}'
+
+    def files(self):
+        """All that the set is read from.
+
+        Returns:
+            list of str: Paths relative to the root.
+        """
+        return [*self._list_files, *(file(i) for i in range(len(self))
+                                     for file in (self._image_file, self._annotation_file))]
 
     def check(self):
         """Parses every annotation and looks for every image file, without reading it.
@@ -112,31 +141,59 @@ class VOCDetectionDataset:
         raise_problems(message for i in range(len(self)) for message in self._problems(i))
 
     def _problems(self, i):
-        if not Path(self.image_path(i)).is_file():
+        if not self.tree.is_file(self._image_file(i)):
             yield f'{self.image_path(i)}: no such image file'
             return
         try:
-            annotation = parse_voc_annotation(self.annotation_path(i), self.class_names)
+            annotation = self._read_annotation(i)
             if annotation.size_hw is None or _overhang(annotation.bbox, annotation.size_hw).any():
                 self[i]
         except InputError as error:
             yield str(error)
 
+    def _image_file(self, i):
+        folder, id_ = self._examples[i]
+        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in _IMAGE_SUFFIXES]
+        return next((file for file in files if self.tree.is_file(file)), files[0])
 
-def _read_split(folder, split):
-    lists = folder / 'ImageSets' / 'Main'
-    path = lists / f'{Path(split).name}.txt'
+    def _annotation_file(self, i):
+        folder, id_ = self._examples[i]
+        return f'{folder}/Annotations/{id_}.xml'
+
+    def _read_annotation(self, i):
+        path = self.annotation_path(i)
+        try:
+            data = self.tree.read(self._annotation_file(i))
+        except OSError as error:
+            raise InputError(f'{path}: the annotation cannot be read ({error.strerror}); every '
+                             'image of the split needs one') from error
+        return parse_voc_annotation(data, path, self.class_names)
+
+
+def _read_split(tree, split):
+    """The file that lists a split, and the names of its images."""
+    folder, name = PurePosixPath(split).parent, PurePosixPath(split).name
+    lists = f'{folder}/ImageSets/Main'
+    file = f'{lists}/{name}.txt'
+    path = f'{tree.root}/{file}'
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = tree.read(file).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        there = ', '.join(sorted(p.stem for p in lists.glob('*.txt'))[:5]) or 'none'
         raise InputError(f'{path}: the split {split} cannot be read ({error}); splits found '
-                         f'there: {there}') from error
+                         f'there: {_splits_in(tree, lists)}') from error
     ids = [line.strip() for line in lines if line.strip()]
     if not ids:
         raise InputError(f'{path}: the split {split} is empty; expected one image name, without '
                          'ending, on each line')
-    return ids
+    return file, ids
+
+
+def _splits_in(tree, lists):
+    try:
+        names = sorted(name for name in tree.list(lists) if name.endswith('.txt'))
+    except OSError:
+        names = []
+    return ', '.join(name.removesuffix('.txt') for name in names[:5]) or 'none'
 
 
 def _cut_at_edges(annotation, size_hw, path):

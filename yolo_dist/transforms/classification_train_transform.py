@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_distortion import ColourDistortion, random_scale
-from yolo_dist.transforms.layout import height_width, to_interleaved
+from yolo_dist.transforms.layout import height_width, reduced_warp, to_rgbx
 
 
 class ClassificationTrainTransform:
@@ -52,7 +52,8 @@ class ClassificationTrainTransform:
         """Augments one example.
 
         Args:
-            img (ndarray): uint8 ``(3, H, W)`` in [0, 255], RGB.
+            img (ndarray or ~yolo_dist.datasets.StoredImage): uint8 ``(3, H, W)`` in [0, 255],
+                RGB; of a file no more than needed is decoded.
             label (numpy.int32): Returned as it is.
             insize (int or tuple of int): Side of the result, or its height and width, in pixels.
             rng (numpy.random.Generator): Source of all randomness.
@@ -62,7 +63,9 @@ class ClassificationTrainTransform:
         """
         out_hw = height_width(insize)
         warp = self.draw_warp(img.shape[1:], out_hw, rng)
-        warped = cv2.warpAffine(to_interleaved(img), warp, out_hw[::-1],
+        # Pixels of the image from one of the result to the next, along the closer axis.
+        pixels, divisor = to_rgbx(img, np.hypot(*warp[:, :2]).min())
+        warped = cv2.warpAffine(pixels, reduced_warp(warp, divisor), out_hw[::-1],
                                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         return self._distort_colours(warped, rng), label
 

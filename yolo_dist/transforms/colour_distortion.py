@@ -1,9 +1,8 @@
 """Random change of hue, saturation and exposure."""
-import cv2
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.transforms.layout import to_planes
+from yolo_dist.transforms.colour_kernel import distort_colours
 
 
 class ColourDistortion:
@@ -12,13 +11,9 @@ class ColourDistortion:
     In HSV, the hue is shifted, saturation and value are multiplied; the result is cut to the
     range of pixels only after the way back to RGB.
 
-    At a fixed hue each of R, G, B is ``V (1 - S f)`` with an ``f`` of its own, so the two
-    multiplications are the same as ``exposure * (V - saturation * (V - c))`` for each channel
-    ``c``. Only a shift of the hue takes the way through HSV.
-
     Args:
-        hue (float): The shift is uniform in ``[-hue, hue]``, in turns of the colour circle, in
-            steps of 1/256; 0.1 in Darknet.
+        hue (float): The shift is uniform in ``[-hue, hue]``, in turns of the colour circle; 0.1
+            in Darknet.
         saturation (float): The factor is uniform between 1 and this, or with probability 1/2 the
             inverse of such a number; 0.75 for classification and 1.5 for detection in Darknet.
         exposure (float): Likewise for the value.
@@ -42,7 +37,8 @@ class ColourDistortion:
         """Distorts an image.
 
         Args:
-            pixels (ndarray): uint8 ``(H, W, 3)`` in [0, 255], RGB, contiguous.
+            pixels (ndarray): uint8 ``(H, W, 4)`` in [0, 255], RGB and a byte that is not used;
+                contiguous.
             rng (numpy.random.Generator): Source of the three numbers.
 
         Returns:
@@ -51,17 +47,10 @@ class ColourDistortion:
         turns = rng.uniform(-self._hue, self._hue)
         saturation = random_scale(self._saturation, rng)
         exposure = random_scale(self._exposure, rng)
-
-        step = round(turns * 256) % 256
-        if step:
-            pixels = _shift_hue(pixels, step)
-        planes = to_planes(pixels)
-        if saturation == exposure == 1:
-            return planes
-        value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
-        for plane in planes:
-            cv2.addWeighted(plane, exposure * saturation, value, exposure * (1 - saturation), 0,
-                            dst=plane)
+        planes = np.empty((3, *pixels.shape[:2]), np.uint8)
+        # Four bytes as one number with R in the lowest, whatever the order of this machine.
+        words = pixels.view('<u4')[..., 0].astype(np.uint32, copy=False)
+        distort_colours(words, planes, turns % 1, saturation, exposure)
         return planes
 
 
@@ -78,9 +67,3 @@ def random_scale(limit, rng):
     scale = rng.uniform(min(1, limit), max(1, limit))
     return scale if rng.random() < 0.5 else 1 / scale
 
-
-def _shift_hue(pixels, step):
-    # The "full" kind of HSV divides the circle into 256 steps: uint8 arithmetic wraps as hue does.
-    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV_FULL)
-    cv2.insertChannel(cv2.extractChannel(hsv, 0) + np.uint8(step), hsv, 0)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)

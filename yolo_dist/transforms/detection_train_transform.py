@@ -4,7 +4,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_distortion import ColourDistortion
-from yolo_dist.transforms.layout import height_width, to_interleaved
+from yolo_dist.transforms.layout import height_width, to_rgbx
 from yolo_dist.transforms.placement import Placement
 
 # data.c:447-487: relative to the canvas.
@@ -50,7 +50,8 @@ class DetectionTrainTransform:
         """Augments one example.
 
         Args:
-            img (ndarray): uint8 ``(3, H, W)`` in [0, 255], RGB.
+            img (ndarray or ~yolo_dist.datasets.StoredImage): uint8 ``(3, H, W)`` in [0, 255],
+                RGB; of a file no more than needed is decoded.
             bbox (ndarray): float32 ``(R, 4)``, ``(y_min, x_min, y_max, x_max)`` in pixels.
             label (ndarray): int32 ``(R,)``.
             insize (int or tuple of int): Side of the canvas, or its height and width, in pixels.
@@ -63,7 +64,7 @@ class DetectionTrainTransform:
         """
         canvas_hw = height_width(insize)
         placement = self._draw_placement(img.shape[1:], canvas_hw, self._jitter, rng)
-        canvas = placement.draw(to_interleaved(img))
+        canvas = placement.draw(*to_rgbx(img, placement.shrink))
         bbox = placement.map_bbox(bbox)
         if self._flip and rng.random() < 0.5:
             canvas = cv2.flip(canvas, 1)

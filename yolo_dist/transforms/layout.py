@@ -1,4 +1,5 @@
 """Between planes, which the models take, and interleaved pixels, which OpenCV takes."""
+import math
 import operator
 
 import cv2
@@ -16,6 +17,46 @@ def to_interleaved(img):
         :func:`yolo_dist.datasets.read_image` returns.
     """
     return np.ascontiguousarray(img.transpose(1, 2, 0))
+
+
+def to_rgbx(img, shrink):
+    """Image with four interleaved channels, with which OpenCV is fastest.
+
+    Args:
+        img (ndarray or ~yolo_dist.datasets.StoredImage): uint8 ``(3, H, W)``; not yet decoded
+            or decoded.
+        shrink (float): By how much the image will be shrunk at least; see
+            :func:`reduced_warp`.
+
+    Returns:
+        tuple: uint8 ``(H', W', 4)``, contiguous; and what the size of the image was divided by
+        to get it: 2, 4 or 8, at most ``shrink``, where a file can be decoded so, else 1.
+    """
+    if isinstance(img, np.ndarray):
+        return cv2.cvtColor(to_interleaved(img), cv2.COLOR_RGB2RGBA), 1
+    return img.decode_rgbx(min(8, 2 ** max(0, math.floor(math.log2(shrink)))))
+
+
+def reduced_warp(warp, divisor):
+    """A warp of an image, for the image in reduced size.
+
+    An image whose pixels are means of ``d x d`` and which is then sampled at distances of at
+    least one such pixel shows no less than the image itself, sampled at distances of ``d``.
+
+    Args:
+        warp (ndarray): float ``(2, 3)``; takes pixel indices of the result to ``(x, y)`` of the
+            image.
+        divisor (int): ``d``.
+
+    Returns:
+        ndarray: float64 ``(2, 3)``.
+    """
+    warp = np.array(warp, np.float64)
+    # Pixel i has its centre at i + 1/2.
+    warp[:, 2] += 0.5
+    warp /= divisor
+    warp[:, 2] -= 0.5
+    return warp
 
 
 def to_planes(pixels):

@@ -4,6 +4,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from yolo_dist.transforms.layout import reduced_warp
+
 # Darknet's 0.5 in [0, 1].
 GREY = 128
 
@@ -25,25 +27,44 @@ class Placement(NamedTuple):
     target: tuple
     canvas_hw: tuple
 
-    def draw(self, pixels):
+    @property
+    def shrink(self):
+        """By how much the image is shrunk, float; of its two directions the smaller."""
+        y_min, x_min, y_max, x_max = self.source
+        top, left, bottom, right = self.target
+        return min((y_max - y_min) / (bottom - top), (x_max - x_min) / (right - left))
+
+    def draw(self, pixels, divisor=1):
         """Draws the image with bilinear interpolation, as Darknet does.
 
         Args:
-            pixels (ndarray): uint8 in [0, 255], or float in [0, 1], ``(H, W, 3)``.
+            pixels (ndarray): uint8 in [0, 255], or float in [0, 1], ``(H', W', C)``.
+            divisor (int): What the size of the image was divided by to get ``pixels``.
 
         Returns:
-            ndarray: Canvas ``(*canvas_hw, 3)`` of the same dtype, grey where nothing was drawn.
+            ndarray: Canvas ``(*canvas_hw, C)`` of the same dtype, grey where nothing was drawn.
         """
+        top, left, bottom, right = self.target
+        if (bottom - top, right - left) == self.canvas_hw:
+            return self._resize(pixels, divisor)
+        grey = GREY if pixels.dtype == np.uint8 else 0.5
+        canvas = np.full((*self.canvas_hw, pixels.shape[2]), grey, pixels.dtype)
+        canvas[top:bottom, left:right] = self._resize(pixels, divisor)
+        return canvas
+
+    def _resize(self, pixels, divisor):
         y_min, x_min, y_max, x_max = self.source
         top, left, bottom, right = self.target
-        drawn = cv2.resize(pixels[y_min:y_max, x_min:x_max], (right - left, bottom - top),
-                           interpolation=cv2.INTER_LINEAR)
-        if drawn.shape[:2] == self.canvas_hw:
-            return drawn
-        grey = GREY if pixels.dtype == np.uint8 else 0.5
-        canvas = np.full((*self.canvas_hw, 3), grey, pixels.dtype)
-        canvas[top:bottom, left:right] = drawn
-        return canvas
+        size_wh = right - left, bottom - top
+        if divisor == 1:
+            return cv2.resize(pixels[y_min:y_max, x_min:x_max], size_wh,
+                              interpolation=cv2.INTER_LINEAR)
+        # The same, but the edges need not lie between pixels.
+        step_y, step_x = (y_max - y_min) / size_wh[1], (x_max - x_min) / size_wh[0]
+        warp = [[step_x, 0, x_min + 0.5 * step_x - 0.5], [0, step_y, y_min + 0.5 * step_y - 0.5]]
+        return cv2.warpAffine(pixels, reduced_warp(warp, divisor), size_wh,
+                              flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                              borderMode=cv2.BORDER_REPLICATE)
 
     def map_bbox(self, bbox):
         """Maps boxes from the image to the canvas.

@@ -1,0 +1,136 @@
+import io
+
+import cv2
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+
+from yolo_dist.datasets import StoredImage
+from yolo_dist.errors import InputError
+
+
+@pytest.fixture
+def picture():
+    """Colourful and smooth; neither side is a multiple of 8."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 11, 3), dtype=np.uint8)
+    return Image.fromarray(cv2.resize(noise, (131, 85), interpolation=cv2.INTER_CUBIC))
+
+
+def content(picture, kind='JPEG', **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def by_opencv(data, flags=cv2.IMREAD_COLOR):
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    return bgr[..., ::-1]
+
+
+def turned(picture, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return content(picture, exif=exif)
+
+
+JPEGS = {
+    '4:4:4': ('RGB', {'subsampling': 0}), '4:2:2': ('RGB', {'subsampling': 1}),
+    '4:2:0': ('RGB', {'subsampling': 2}), 'progressive': ('RGB', {'progressive': True}),
+    'grey': ('L', {}), 'cmyk': ('CMYK', {}), 'rgb': ('RGB', {'keep_rgb': True})}
+
+
+@pytest.mark.parametrize('mode, options', JPEGS.values(), ids=JPEGS)
+def test_pixels_are_those_of_opencv(picture, mode, options):
+    """simplejpeg and OpenCV give the same bytes, so it does not matter which one decodes."""
+    data = content(picture.convert(mode), quality=90, **options)
+    image = StoredImage(data, 'a')
+    expected = by_opencv(data)
+    np.testing.assert_array_equal(image.decode().transpose(1, 2, 0), expected)
+    pixels, divisor = StoredImage(data, 'a').decode_rgbx()
+    assert divisor == 1 and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
+    np.testing.assert_array_equal(pixels[..., :3], expected)
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+@pytest.mark.parametrize('mode, kind', [
+    ('RGB', 'JPEG'), ('L', 'JPEG'), ('CMYK', 'JPEG'), ('RGB', 'PNG'), ('P', 'PNG'),
+    ('RGB', 'WEBP'), ('RGB', 'BMP')])
+def test_shape_is_known_before_the_pixels(picture, mode, kind, orientation):
+    """What geometry is drawn for is what comes, turned pictures and odd formats included."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = content(picture.convert(mode), kind, **({} if kind == 'BMP' else {'exif': exif}))
+    for apply_orientation in (True, False):
+        image = StoredImage(data, 'a', apply_orientation=apply_orientation)
+        shape = image.shape
+        assert shape == (3, *image.decode_rgbx()[0].shape[:2]) == image.decode().shape
+        is_turned = apply_orientation and orientation == 6 and kind != 'BMP'
+        assert shape == ((3, 131, 85) if is_turned else (3, 85, 131))
+
+
+@pytest.mark.parametrize('divisor, flags', [
+    (2, cv2.IMREAD_REDUCED_COLOR_2), (4, cv2.IMREAD_REDUCED_COLOR_4),
+    (8, cv2.IMREAD_REDUCED_COLOR_8)])
+def test_reduced_sizes(picture, divisor, flags):
+    """A JPEG comes at the size asked for, rounded up; its pixels are means of the whole one's."""
+    data = content(picture, quality=95, subsampling=0)
+    image = StoredImage(data, 'a')
+    pixels, divided_by = image.decode_rgbx(divisor)
+    assert divided_by == divisor and image.shape == (3, 85, 131)
+    np.testing.assert_array_equal(pixels[..., :3], by_opencv(data, flags))
+    means = cv2.blur(by_opencv(data).astype(np.float32), (divisor, divisor),
+                     anchor=(0, 0))[::divisor, ::divisor]
+    inside = slice(0, 85 // divisor), slice(0, 131 // divisor)
+    # Negative control: the means of the neighbouring pixels are further away.
+    error = np.abs(pixels[..., :3] - means)[inside]
+    assert error.mean() < 1.5
+    assert np.abs(pixels[:, 1:, :3] - means[:, :-1])[inside].mean() > 4 * error.mean()
+
+
+def test_what_cannot_be_reduced_comes_whole(picture):
+    """Other formats, turned and tiny pictures say that they were not reduced."""
+    tiny = content(picture.resize((12, 300)))
+    for data in (content(picture, 'PNG'), content(picture.convert('CMYK')), turned(picture, 3),
+                 tiny):
+        image = StoredImage(data, 'a')
+        pixels, divisor = image.decode_rgbx(4)
+        assert divisor == 1 and pixels.shape[:2] == image.shape[1:]
+        np.testing.assert_array_equal(pixels[..., :3].transpose(2, 0, 1), image.decode())
+
+
+def test_harmless_fault_is_read_by_opencv(picture):
+    """Bytes that should not be there, which simplejpeg refuses, are no damage."""
+    data = content(picture, quality=90)
+    odd = data[:-2] + bytes(range(1, 65)) + data[-2:]
+    with pytest.raises(ValueError, match='extraneous'):
+        simplejpeg.decode_jpeg(odd)
+    for divisor in (1, 2):
+        pixels, divided_by = StoredImage(odd, 'a').decode_rgbx(divisor)
+        assert divided_by == 1
+        np.testing.assert_array_equal(pixels[..., :3], by_opencv(data))
+
+
+def test_broken_orientation_is_none(picture):
+    """EXIF that is cut, no TIFF, or says 0 or 9 leaves the picture as it is."""
+    plain = by_opencv(content(picture))
+    whole = turned(picture, 6)
+    at = whole.index(b'Exif\0\0')
+    entry = whole.index((0x0112).to_bytes(2, 'big'), at)
+    spoilt = {
+        'no byte order': whole[:at + 6] + b'XX' + whole[at + 8:],
+        'far away': whole[:at + 10] + b'\xff\xff\xff\xff' + whole[at + 14:],
+        'nine': whole[:entry + 8] + b'\0\x09' + whole[entry + 10:]}
+    for data in spoilt.values():
+        assert data != whole
+        np.testing.assert_array_equal(
+            StoredImage(data, 'a').decode().transpose(1, 2, 0), plain)
+    assert StoredImage(whole, 'a').shape == (3, 131, 85)
+
+
+def test_cut_file_is_refused_before_it_is_decoded(picture):
+    """A damaged file is named when it is read; nothing has to be decoded for that."""
+    data = content(picture)
+    for cut in (b'', data[:100], data[:-2], b'text'):
+        with pytest.raises(InputError, match='x.jpg'):
+            StoredImage(cut, 'x.jpg')

@@ -1,0 +1,255 @@
+"""The files of a data set: in a folder, or all of them packed into one file."""
+import errno
+import functools
+import os
+import tempfile
+from pathlib import Path
+
+import lmdb
+
+from yolo_dist.errors import InputError
+
+# Not the name of any file: those do not start with a blank.
+_MANIFEST_KEY, _MANIFEST = b' packed_by_yolo_dist', b'1'
+
+_MAX_KEY_BYTES = 511  # of LMDB
+_PAGE_BYTES = 4096
+# Small enough for the memory of any machine, large enough that commits do not count.
+_BYTES_PER_COMMIT = 64 << 20
+
+
+def open_file_tree(root):
+    """Opens what ``data.root`` names: a folder, or a file that :func:`pack_files` wrote.
+
+    Args:
+        root (str or ~pathlib.Path): The folder, or the file.
+
+    Returns:
+        FolderTree or PackedTree: With the same methods; errors of a folder that is not there
+        come from reading.
+
+    Raises:
+        InputError: If ``root`` is a file, but not a whole packed data set.
+    """
+    return PackedTree(root) if Path(root).is_file() else FolderTree(root)
+
+
+class FolderTree:
+    """Files in a folder.
+
+    Args:
+        root (str or ~pathlib.Path): The folder.
+
+    Attributes:
+        root (str): As given.
+    """
+
+    def __init__(self, root):
+        self.root = str(root)
+
+    def read(self, path):
+        """Reads a file.
+
+        Args:
+            path (str): Relative to ``root``, with ``/`` between its parts.
+
+        Returns:
+            bytes: Its content.
+
+        Raises:
+            OSError: If it is not there or cannot be read.
+        """
+        with open(f'{self.root}/{path}', 'rb') as file:
+            return file.read()
+
+    def is_file(self, path):
+        """Whether there is such a file."""
+        return os.path.isfile(f'{self.root}/{path}')
+
+    def is_folder(self, path):
+        """Whether there is such a folder."""
+        return os.path.isdir(f'{self.root}/{path}')
+
+    def list(self, path):
+        """Lists a folder.
+
+        Args:
+            path (str): Relative to ``root``.
+
+        Returns:
+            list of str: Names in it, in any order; those of folders end with ``/``.
+
+        Raises:
+            OSError: If it is not there or cannot be read.
+        """
+        with os.scandir(f'{self.root}/{path}') as entries:
+            return [entry.name + '/' * entry.is_dir() for entry in entries]
+
+
+class PackedTree:
+    """Files packed into one LMDB file, for file systems that dislike a million small ones.
+
+    The key is the path of a file relative to the folder that was packed, the value its content;
+    a folder without files is a key that ends with ``/``. Any number of processes read the file
+    at once, each through its own map of it, which is opened when first needed.
+
+    Args:
+        root (str or ~pathlib.Path): The file.
+
+    Attributes:
+        root (str): As given.
+
+    Raises:
+        InputError: If it is no packed data set, or a cut one.
+    """
+
+    def __init__(self, root):
+        self.root = str(root)
+        self._environment()
+
+    def read(self, path):
+        """See :meth:`FolderTree.read`."""
+        content = self._get(path.encode())
+        if content is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return content
+
+    def is_file(self, path):
+        """See :meth:`FolderTree.is_file`."""
+        key = path.encode()
+        return self._first_key(key) == key
+
+    def is_folder(self, path):
+        """See :meth:`FolderTree.is_folder`."""
+        prefix = f'{path}/'.encode()
+        return self._first_key(prefix).startswith(prefix)
+
+    def list(self, path):
+        """See :meth:`FolderTree.list`; a folder that is not there is empty."""
+        prefix = f'{path}/'.encode()
+        names = []
+        with self._environment().begin() as transaction, transaction.cursor() as cursor:
+            found = cursor.set_range(prefix)
+            while found and cursor.key().startswith(prefix):
+                name, slash, _ = cursor.key()[len(prefix):].partition(b'/')
+                if name:
+                    names.append((name + slash).decode())
+                # Over all that a folder holds: '0' is the character after '/'.
+                found = cursor.set_range(prefix + name + b'0') if slash else cursor.next()
+        return names
+
+    def _environment(self):
+        return _open_environment(os.path.realpath(self.root), os.getpid())
+
+    def _get(self, key):
+        if len(key) > _MAX_KEY_BYTES:
+            return None
+        try:
+            with self._environment().begin() as transaction:
+                return transaction.get(key)
+        except lmdb.Error as error:
+            raise OSError(errno.EIO, f'the packed file is damaged: {error}', self.root) from error
+
+    def _first_key(self, key):
+        """The first key that is not before the given one; empty if there is none."""
+        with self._environment().begin() as transaction, transaction.cursor() as cursor:
+            return cursor.key() if cursor.set_range(key[:_MAX_KEY_BYTES]) else b''
+
+
+# LMDB allows one map of a file in a process, and none that a fork has copied.
+@functools.cache
+def _open_environment(path, pid):
+    environment = None
+    try:
+        # No lock file: nobody writes. No read-ahead: examples are read in random order.
+        environment = lmdb.open(path, subdir=False, readonly=True, lock=False, readahead=False)
+        _check(environment, path)
+    except BaseException as error:
+        if environment is not None:
+            environment.close()
+        if isinstance(error, lmdb.Error):
+            raise InputError(
+                f'{path}: neither a folder nor a packed data set ({error}); data.root is a '
+                'folder, or a file written by python -m yolo_dist.pack_data') from error
+        raise
+    return environment
+
+
+def _check(environment, path):
+    # A page behind the end of the file would end the process with SIGBUS.
+    needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+    found = os.path.getsize(path)
+    if found < needed:
+        raise InputError(f'{path}: the packed data set is cut: found {found:,} bytes, expected '
+                         f'{needed:,}; copy or pack it again')
+    with environment.begin() as transaction:
+        manifest = transaction.get(_MANIFEST_KEY)
+    if manifest != _MANIFEST:
+        raise InputError(f'{path}: an LMDB file, but not one that this version packed; pack the '
+                         'data set again with python -m yolo_dist.pack_data')
+
+
+def pack_files(tree, paths, destination, *, progress):
+    """Packs files of a tree into one file, which appears when it is complete.
+
+    Args:
+        tree (FolderTree): Where they are read from.
+        paths (iterable of str): Relative to the root of ``tree``; those that end with ``/`` are
+            folders, which are kept even without files.
+        destination (str or ~pathlib.Path): The file; must not exist.
+        progress (callable): Called with the bytes of each file as it is written.
+
+    Returns:
+        int: Size of the file in bytes.
+
+    Raises:
+        InputError: If ``destination`` exists or cannot be written, or a file cannot be read or
+            has too long a name.
+    """
+    # LMDB keeps keys in this order, and is densest when they come so.
+    paths = sorted(set(paths), key=str.encode)
+    destination = Path(os.path.abspath(destination))
+    if destination.exists():
+        raise InputError(f'{destination}: exists already; name another file, or remove this one')
+    for path in paths:
+        if len(path.encode()) > _MAX_KEY_BYTES:
+            raise InputError(f'{tree.root}/{path}: the name has {len(path.encode())} bytes, '
+                             f'which is more than the {_MAX_KEY_BYTES} that can be packed')
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f'.{destination.name}.partial-',
+                                         dir=destination.parent) as folder:
+            partial = os.path.join(folder, destination.name)
+            _write(tree, paths, partial, progress)
+            os.rename(partial, destination)
+    except (OSError, lmdb.Error) as error:
+        raise InputError(f'{destination}: cannot be packed ({error}); nothing was left '
+                         'behind') from error
+    return destination.stat().st_size
+
+
+def _write(tree, paths, partial, progress):
+    environment = lmdb.open(partial, subdir=False, lock=False, sync=False, mode=0o644,
+                            map_size=1 << 20)
+    try:
+        batch, n_bytes = [(_MANIFEST_KEY, _MANIFEST)], 0
+        for path in paths:
+            content = b'' if path.endswith('/') else tree.read(path)
+            batch.append((path.encode(), content))
+            n_bytes += len(content) + 2 * _PAGE_BYTES
+            progress(len(content))
+            if n_bytes >= _BYTES_PER_COMMIT:
+                _commit(environment, batch, n_bytes)
+                batch, n_bytes = [], 0
+        _commit(environment, batch, n_bytes)
+        environment.sync(True)
+    finally:
+        environment.close()
+
+
+def _commit(environment, batch, n_bytes):
+    # That of the address space; the file grows as it is written.
+    environment.set_mapsize(environment.info()['map_size'] + 2 * n_bytes)
+    with environment.begin(write=True) as transaction:
+        for key, content in batch:
+            transaction.put(key, content, append=True)

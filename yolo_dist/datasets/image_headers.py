@@ -1,0 +1,100 @@
+"""What the header of an image file tells, and whether the file is whole."""
+import struct
+import zlib
+from typing import NamedTuple
+
+JPEG_START = b'\xff\xd8'
+PNG_START = b'\x89PNG\r\n\x1a\n'
+
+# What a PNG's pixels and their orientation depend on. Broken colour profiles in the other chunks
+# make the decoder write warnings to stderr.
+_PNG_CHUNKS = {b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND', b'eXIf'}
+
+_APP1, _START_OF_SCAN = 0xe1, 0xda
+_ORIENTATION_TAG = 0x0112
+
+
+class JPEGHeader(NamedTuple):
+    """What the markers of a JPEG say.
+
+    Attributes:
+        is_whole (bool): Whether an end-of-image marker follows the start of the pixels.
+        orientation (int): Of EXIF, 1 to 8: how the stored picture is to be turned; 1 is not
+            at all.
+    """
+
+    is_whole: bool
+    orientation: int
+
+
+def parse_jpeg_header(data):
+    """Walks over the markers before the compressed pixels.
+
+    Decoders fill what a cut file lacks with grey and say nothing, so its end is looked for.
+    Thumbnails in the header have end markers of their own, which do not count.
+
+    Args:
+        data (bytes): Content of a file that starts with ``JPEG_START``.
+
+    Returns:
+        JPEGHeader: What was found.
+    """
+    orientation = None
+    at = len(JPEG_START)
+    while at + 4 <= len(data) and data[at] == 0xff:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2:at + 4], 'big')
+        if marker == _START_OF_SCAN:
+            # From the end, where the marker usually is.
+            return JPEGHeader(data.rfind(b'\xff\xd9') > at, orientation or 1)
+        if marker == _APP1 and orientation is None:
+            orientation = _exif_orientation(data[at + 4:at + 2 + length])
+        # Fill bytes may stand before a marker; the markers below have no length.
+        is_bare = marker == 0x01 or 0xd0 <= marker <= 0xd7
+        at += 1 if marker == 0xff else 2 if is_bare else 2 + length
+    return JPEGHeader(False, orientation or 1)
+
+
+def _exif_orientation(segment):
+    """Orientation in an APP1 segment, 1 to 8; ``None`` if that holds none."""
+    if not segment.startswith(b'Exif\0\0'):
+        return None
+    tiff = segment[6:]
+    order = {b'II': '<', b'MM': '>'}.get(tiff[:2])
+    try:
+        first, = struct.unpack_from(f'{order}I', tiff, 4)
+        n_entries, = struct.unpack_from(f'{order}H', tiff, first)
+        for entry in range(first + 2, first + 2 + 12 * n_entries, 12):
+            tag, = struct.unpack_from(f'{order}H', tiff, entry)
+            if tag == _ORIENTATION_TAG:
+                value, = struct.unpack_from(f'{order}H', tiff, entry + 8)
+                return value if 1 <= value <= 8 else None
+    except struct.error:  # cut, or no TIFF at all
+        pass
+    return None
+
+
+def without_ancillary_chunks(data):
+    """Leaves out of a PNG what its pixels do not depend on.
+
+    Args:
+        data (bytes): Content of a file that starts with ``PNG_START``.
+
+    Returns:
+        bytes: The other chunks; ``None`` if the file is cut or fails a checksum.
+    """
+    kept = [PNG_START]
+    at = len(PNG_START)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from('>I4s', data, at)
+        end = at + 12 + length
+        if end > len(data):
+            return None
+        if kind in _PNG_CHUNKS:
+            checksum = int.from_bytes(data[end - 4:end], 'big')
+            if zlib.crc32(memoryview(data)[at + 4:end - 4]) != checksum:
+                return None
+            kept.append(data[at:end])
+        if kind == b'IEND':
+            return b''.join(kept)
+        at = end
+    return None

@@ -1,0 +1,52 @@
+"""Hue, saturation and exposure of every pixel in one pass."""
+import numpy as np
+
+from yolo_dist.backends.jit import kernel
+
+
+@kernel
+def distort_colours(pixels, planes, turns, saturation, exposure):
+    """Shifts the hue and scales saturation and value, as if by way of HSV.
+
+    With ``v`` the largest of R, G, B, ``c`` its distance from the smallest, and ``h`` the hue in
+    ``[0, 6)``, the three are ``v - c + c x``, where ``x``, cut to [0, 1], is ``|h - 3| - 1`` for
+    R, ``2 - |h - 2|`` for G and ``2 - |h - 4|`` for B. Saturation multiplies ``c``, exposure all.
+    The loop computes ``c h`` and ``c x``: nothing is divided, and grey is no special case.
+
+    Args:
+        pixels (ndarray): uint32 ``(H, W)``: R in the lowest byte, then G, B and one that is not
+            used.
+        planes (ndarray): uint8 ``(3, H, W)``; the result, rounded and cut to [0, 255].
+        turns (float): Shift of the hue in turns of the colour circle, in [0, 1).
+        saturation (float): Factor.
+        exposure (float): Factor.
+    """
+    height, width = pixels.shape
+    byte, zero, top = np.uint32(255), np.float32(0), np.float32(255)
+    shift = np.float32(6 * turns)
+    value_factor = np.float32(exposure)
+    chroma_factor = np.float32(exposure * saturation)
+    for y in range(height):
+        for x in range(width):
+            pixel = pixels[y, x]
+            r = np.int32(pixel & byte)
+            g = np.int32((pixel >> np.uint32(8)) & byte)
+            b = np.int32((pixel >> np.uint32(16)) & byte)
+            value = max(max(r, g), b)
+            chroma = value - min(min(r, g), b)
+            sextants = (g - b if value == r
+                        else b - r + 2 * chroma if value == g else r - g + 4 * chroma)
+            c = np.float32(chroma)
+            circle = np.float32(6) * c
+            h = np.float32(sextants) + shift * c
+            h = h + circle if h < zero else h
+            h = h - circle if h >= circle else h
+            two = c + c
+            red = min(max(abs(h - (two + c)) - c, zero), c)
+            green = min(max(two - abs(h - two), zero), c)
+            blue = min(max(two - abs(h - (two + two)), zero), c)
+            # The half rounds what is cut off below the point.
+            grey = value_factor * np.float32(value) - chroma_factor * c + np.float32(0.5)
+            planes[0, y, x] = np.int32(min(max(grey + chroma_factor * red, zero), top))
+            planes[1, y, x] = np.int32(min(max(grey + chroma_factor * green, zero), top))
+            planes[2, y, x] = np.int32(min(max(grey + chroma_factor * blue, zero), top))
