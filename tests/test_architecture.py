@@ -12,7 +12,8 @@ PACKAGE = ROOT / 'yolo_dist'
 # What a part may import of the package, besides itself and `errors`.
 LEAVES = {
     'errors': set(), 'schedules': set(), 'functions': set(), 'transforms': {'backends'},
-    'datasets': set(), 'reporting': set(), 'stream': set(), 'iterators': set(), 'config': set(),
+    'datasets': set(), 'reporting': set(), 'stream': set(), 'iterators': {'allocator'},
+    'config': set(), 'allocator': set(),
     'backends': set(), 'workers': set(), 'sites': {'config'}, 'scaling': {'sites'},
     'plan': {'config', 'links', 'scaling', 'schedules', 'tasks'},
     'gradient_mean': {'backends'}, 'prerequisites': set(),

@@ -10,6 +10,8 @@ from yolo_dist.backends import is_cpu_backend_on, using_cpu_backend
 from yolo_dist.backends.threads import n_threads
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.carrying import measure_carrying
+from yolo_dist.benchmarks.evaluation import measure_evaluation
+from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
 from yolo_dist.benchmarks.scaling import measure_scaling
 from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
 from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
@@ -50,9 +52,7 @@ def parse_arguments(argv=None):
                              help="factor on the channel counts (default: 1, the paper's)")
         command.add_argument('--threads', type=_positive_int, metavar='N',
                              help='threads of each process (default: what BLAS would use)')
-        command.add_argument('--repeats', type=_positive_int, default=5, metavar='N',
-                             help='rounds (default: 5)')
-        command.add_argument('--json', metavar='FILE', help='also write the figures there')
+        _add_common_arguments(command)
         if name == 'carry':
             command.add_argument('--workers', type=_positive_int, default=8, metavar='K',
                                  help='workers of the process (default: 8)')
@@ -60,7 +60,31 @@ def parse_arguments(argv=None):
             command.add_argument('--against', choices=('torch', 'chainer'),
                                  help='the same in PyTorch eager with as many threads, or with '
                                  'the CPU backend off')
+    _add_input_command(commands)
+    text = "VOC's metric on made-up detections of as many images as VOC2007 test has"
+    _add_common_arguments(commands.add_parser('evaluate', help=text, description=text))
     return parser.parse_args(argv)
+
+
+def _add_input_command(commands):
+    text = ('training examples from image files by one core, against bare decoding and '
+            "ChainerCV's transforms")
+    command = commands.add_parser('input', help=text, description=text)
+    command.add_argument('--task', choices=list(INPUT_SIZE_PX), help='one task (default: both)')
+    command.add_argument('--input-size', type=_positive_int, metavar='PIXELS', help=(
+        'side of the examples (default: 224 for classification, 608 for detection)'))
+    command.add_argument('--data', metavar='DIR', help=(
+        'JPEGs anywhere below this folder, for example data.root of an experiment (default: '
+        'photographs of scikit-image as COCO-like files)'))
+    command.add_argument('--loader-processes', type=_positive_int, metavar='N',
+                         help='also measure the iterator of a training with N of them')
+    _add_common_arguments(command)
+
+
+def _add_common_arguments(command):
+    command.add_argument('--repeats', type=_positive_int, default=5, metavar='N',
+                         help='rounds (default: 5)')
+    command.add_argument('--json', metavar='FILE', help='also write the figures there')
 
 
 def _positive_int(text):
@@ -92,10 +116,29 @@ def main(argv=None):
         argv (list of str): Command line; ``None`` takes the process's own.
     """
     arguments = parse_arguments(argv)
-    if arguments.against == 'torch':
-        check_torch()
     if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():
         raise InputError(f'--json {arguments.json}: its folder does not exist; create it first')
+    measure = {'input': measure_input, 'evaluate': measure_evaluation}.get(arguments.command)
+    if measure is None:
+        record = _measure_network(arguments)
+    else:
+        with threadpoolctl.threadpool_limits(1):
+            record = {'threads': 1, **measure(arguments)}
+    if record is None:  # not the root of several processes
+        return
+    record = {'command': arguments.command, 'repeats': arguments.repeats, 'cpu': _cpu_name(),
+              **record}
+    width = max(32, *map(len, record))
+    for key, value in record.items():
+        print(f'{key:{width}} {_format(value)}')
+    if arguments.json:
+        text = json.dumps({**record, 'environment': environment()}, indent=2, default=str)
+        pathlib.Path(arguments.json).write_text(text + '\n', encoding='utf-8')
+
+
+def _measure_network(arguments):
+    if arguments.against == 'torch':
+        check_torch()
     input_size, batch = workloads.default_size(arguments.model)
     if arguments.command == 'loss':
         input_size, batch = 608, 16
@@ -106,18 +149,11 @@ def main(argv=None):
         measure = {'train': _measure_steps, 'infer': _measure_steps, 'loss': _measure_loss,
                    'allreduce': measure_scaling, 'carry': measure_carrying}[arguments.command]
         figures = measure(arguments)
-    if figures is None:  # not the root of several processes
-        return
-    record = {'command': arguments.command, 'model': arguments.model,
-              'input_size_px': arguments.input_size, 'batch_size': arguments.batch,
-              'width': arguments.width, 'threads': arguments.threads,
-              'repeats': arguments.repeats, 'cpu_backend': is_cpu_backend_on(),
-              'cpu': _cpu_name(), **figures}
-    for key, value in record.items():
-        print(f'{key:32} {_format(value)}')
-    if arguments.json:
-        text = json.dumps({**record, 'environment': environment()}, indent=2, default=str)
-        pathlib.Path(arguments.json).write_text(text + '\n', encoding='utf-8')
+    if figures is None:
+        return None
+    return {'model': arguments.model, 'input_size_px': arguments.input_size,
+            'batch_size': arguments.batch, 'width': arguments.width,
+            'threads': arguments.threads, 'cpu_backend': is_cpu_backend_on(), **figures}
 
 
 def _format(value):

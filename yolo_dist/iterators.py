@@ -3,8 +3,10 @@
 import warnings
 
 import chainer
+import cv2
 from chainer.iterators import MultiprocessIterator, SerialIterator
 
+from yolo_dist.allocator import keep_freed_memory
 from yolo_dist.errors import InputError
 
 
@@ -16,6 +18,12 @@ class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
 
     def __init__(self, dataset):
         self._dataset = dataset
+
+    def __setstate__(self, state):
+        # Who gets a copy is a loader process: one of many, each at work on an image of its own.
+        cv2.setNumThreads(1)
+        keep_freed_memory()
+        self.__dict__.update(state)
 
     def __len__(self):
         return len(self._dataset)

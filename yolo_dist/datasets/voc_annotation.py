@@ -1,7 +1,7 @@
 """One annotation file of a Pascal VOC tree."""
 import math
+import xml.etree.ElementTree as ElementTree
 from typing import NamedTuple
-from xml.etree.ElementTree import ParseError
 
 import defusedxml
 import defusedxml.ElementTree
@@ -60,12 +60,16 @@ def parse_voc_annotation(data, name, class_names):
 
 
 def _parse_xml(data, name):
+    # Entities need a declaration, `<!`, in an encoding that XML calls one of ASCII's kind or
+    # that has zeros. Without it the standard parser is as safe, and ten times as fast.
+    is_plain = b'<!' not in data and b'\0' not in data
+    parser = ElementTree if is_plain else defusedxml.ElementTree
     try:
-        return defusedxml.ElementTree.fromstring(data)
+        return parser.fromstring(data)
     except defusedxml.DefusedXmlException as error:
         raise InputError(f'{name}: the annotation declares XML entities, which are not read; '
                          'remove its DOCTYPE') from error
-    except (ParseError, ValueError, LookupError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InputError(f'{name}: not well-formed XML ({error}); mend or replace the '
                          'file') from error
 

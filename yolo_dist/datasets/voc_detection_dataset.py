@@ -197,6 +197,8 @@ def _splits_in(tree, lists):
 
 
 def _cut_at_edges(annotation, size_hw, path):
+    if annotation.bbox.min(initial=0) >= 0 and (annotation.bbox <= _limit(size_hw)).all():
+        return annotation.bbox
     outside = _overhang(annotation.bbox, size_hw)
     if outside.any():
         number = int(outside.argmax())

@@ -34,19 +34,32 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
         predicted = model.predict(imgs, insize=input_size_px)
         results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
     gathered = comm.gather_obj(results)
-    metrics = _score(gathered, use_07_metric, class_names) if comm.rank == 0 else None
+    metrics = None
+    if comm.rank == 0:
+        # Equal scores keep their order in the curve, so the order of images must be the
+        # data set's for any number of processes.
+        n_images = sum(len(part) for part in gathered)
+        in_order = [gathered[i % comm.size][i // comm.size] for i in range(n_images)]
+        metrics = score_detections(in_order, use_07_metric, class_names)
     return comm.bcast_obj(metrics)
 
 
-def _score(gathered, use_07_metric, class_names):
-    # Equal scores keep their order in the curve, so the order of images must be the
-    # data set's for any number of processes.
-    n_images = sum(len(results) for results in gathered)
-    results = [gathered[i % len(gathered)][i // len(gathered)] for i in range(n_images)]
+def score_detections(results, use_07_metric, class_names):
+    """Average precision of each class over all images.
+
+    Args:
+        results (list of tuple): For each image the detected ``bbox``, ``label``, ``score`` and
+            the true ``bbox``, ``label``, ``difficult``.
+        use_07_metric (bool): See :func:`evaluate_detection`.
+        class_names (sequence of str): Names for the classes.
+
+    Returns:
+        dict: See :func:`evaluate_detection`.
+    """
     scored = eval_detection_voc(*zip(*results), use_07_metric=use_07_metric)
     ap = np.full(len(class_names), np.nan)
     ap[:len(scored['ap'])] = scored['ap']
     return {'map_percent': 100 * float(np.nanmean(ap)) if not np.isnan(ap).all() else 0.0,
             'ap_percent': {name: None if np.isnan(value) else 100 * float(value)
                            for name, value in zip(class_names, ap)},
-            'n_images': n_images}
+            'n_images': len(results)}

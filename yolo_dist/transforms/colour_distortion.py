@@ -3,6 +3,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_kernel import distort_colours
+from yolo_dist.transforms.layout import GREY
 
 
 class ColourDistortion:
@@ -33,24 +34,31 @@ class ColourDistortion:
         self._saturation = saturation
         self._exposure = exposure
 
-    def __call__(self, pixels, rng):
-        """Distorts an image.
+    def __call__(self, pixels, rng, *, canvas_hw=None, corner=(0, 0)):
+        """Distorts an image, perhaps on a canvas of grey, which is distorted with it.
 
         Args:
             pixels (ndarray): uint8 ``(H, W, 4)`` in [0, 255], RGB and a byte that is not used;
                 contiguous.
             rng (numpy.random.Generator): Source of the three numbers.
+            canvas_hw (tuple of int): Height and width of the canvas; ``None`` is no canvas.
+            corner (tuple of int): Row and column of the canvas where the image begins.
 
         Returns:
-            ndarray: uint8 ``(3, H, W)``, contiguous.
+            ndarray: uint8 ``(3, H, W)`` or ``(3, *canvas_hw)``, contiguous.
         """
         turns = rng.uniform(-self._hue, self._hue)
         saturation = random_scale(self._saturation, rng)
         exposure = random_scale(self._exposure, rng)
-        planes = np.empty((3, *pixels.shape[:2]), np.uint8)
+
+        height, width = pixels.shape[:2]
+        planes = np.empty((3, *(canvas_hw or (height, width))), np.uint8)
+        if planes.shape[1:] != (height, width):
+            # Grey has no hue and no saturation.
+            planes[...] = min(255, int(exposure * GREY + 0.5))
         # Four bytes as one number with R in the lowest, whatever the order of this machine.
         words = pixels.view('<u4')[..., 0].astype(np.uint32, copy=False)
-        distort_colours(words, planes, turns % 1, saturation, exposure)
+        distort_colours(words, planes, *corner, turns % 1, saturation, exposure)
         return planes
 
 

@@ -5,7 +5,7 @@ from yolo_dist.backends.jit import kernel
 
 
 @kernel
-def distort_colours(pixels, planes, turns, saturation, exposure):
+def distort_colours(pixels, planes, top, left, turns, saturation, exposure):
     """Shifts the hue and scales saturation and value, as if by way of HSV.
 
     With ``v`` the largest of R, G, B, ``c`` its distance from the smallest, and ``h`` the hue in
@@ -16,17 +16,23 @@ def distort_colours(pixels, planes, turns, saturation, exposure):
     Args:
         pixels (ndarray): uint32 ``(H, W)``: R in the lowest byte, then G, B and one that is not
             used.
-        planes (ndarray): uint8 ``(3, H, W)``; the result, rounded and cut to [0, 255].
+        planes (ndarray): uint8 ``(3, H', W')``; gets the result, rounded and cut to [0, 255].
+        top (int): Its row where the result begins.
+        left (int): Its column where the result begins.
         turns (float): Shift of the hue in turns of the colour circle, in [0, 1).
         saturation (float): Factor.
         exposure (float): Factor.
     """
     height, width = pixels.shape
-    byte, zero, top = np.uint32(255), np.float32(0), np.float32(255)
+    byte, zero, white = np.uint32(255), np.float32(0), np.float32(255)
     shift = np.float32(6 * turns)
     value_factor = np.float32(exposure)
     chroma_factor = np.float32(exposure * saturation)
     for y in range(height):
+        # Stretches of memory: loops over them become vectors, those over a window do not.
+        red_row = planes[0, top + y, left:left + width]
+        green_row = planes[1, top + y, left:left + width]
+        blue_row = planes[2, top + y, left:left + width]
         for x in range(width):
             pixel = pixels[y, x]
             r = np.int32(pixel & byte)
@@ -47,6 +53,6 @@ def distort_colours(pixels, planes, turns, saturation, exposure):
             blue = min(max(two - abs(h - (two + two)), zero), c)
             # The half rounds what is cut off below the point.
             grey = value_factor * np.float32(value) - chroma_factor * c + np.float32(0.5)
-            planes[0, y, x] = np.int32(min(max(grey + chroma_factor * red, zero), top))
-            planes[1, y, x] = np.int32(min(max(grey + chroma_factor * green, zero), top))
-            planes[2, y, x] = np.int32(min(max(grey + chroma_factor * blue, zero), top))
+            red_row[x] = np.int32(min(max(grey + chroma_factor * red, zero), white))
+            green_row[x] = np.int32(min(max(grey + chroma_factor * green, zero), white))
+            blue_row[x] = np.int32(min(max(grey + chroma_factor * blue, zero), white))

@@ -64,12 +64,14 @@ class DetectionTrainTransform:
         """
         canvas_hw = height_width(insize)
         placement = self._draw_placement(img.shape[1:], canvas_hw, self._jitter, rng)
-        canvas = placement.draw(*to_rgbx(img, placement.shrink))
+        drawn = placement.resize(*to_rgbx(img, placement.shrink))
+        top, left, _, right = placement.target
         bbox = placement.map_bbox(bbox)
         if self._flip and rng.random() < 0.5:
-            canvas = cv2.flip(canvas, 1)
+            drawn = cv2.flip(drawn, 1)
+            left = canvas_hw[1] - right
             bbox[:, [1, 3]] = canvas_hw[1] - bbox[:, [3, 1]]
-        img = self._distort_colours(canvas, rng)
+        img = self._distort_colours(drawn, rng, canvas_hw=canvas_hw, corner=(top, left))
 
         bbox = np.clip(bbox, 0, np.array([*canvas_hw, *canvas_hw], np.float32))
         share = (bbox[:, 2:] - bbox[:, :2]) / np.array(canvas_hw, np.float32)

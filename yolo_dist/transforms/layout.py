@@ -5,6 +5,9 @@ import operator
 import cv2
 import numpy as np
 
+# Darknet's 0.5 in [0, 1].
+GREY = 128
+
 
 def to_interleaved(img):
     """Image for OpenCV.

@@ -4,10 +4,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from yolo_dist.transforms.layout import reduced_warp
-
-# Darknet's 0.5 in [0, 1].
-GREY = 128
+from yolo_dist.transforms.layout import GREY, reduced_warp
 
 
 class Placement(NamedTuple):
@@ -34,25 +31,34 @@ class Placement(NamedTuple):
         top, left, bottom, right = self.target
         return min((y_max - y_min) / (bottom - top), (x_max - x_min) / (right - left))
 
-    def draw(self, pixels, divisor=1):
-        """Draws the image with bilinear interpolation, as Darknet does.
+    def draw(self, pixels):
+        """Draws the image on a grey canvas.
 
         Args:
-            pixels (ndarray): uint8 in [0, 255], or float in [0, 1], ``(H', W', C)``.
+            pixels (ndarray): uint8 in [0, 255], or float in [0, 1], ``(H, W, 3)``.
+
+        Returns:
+            ndarray: Canvas ``(*canvas_hw, 3)`` of the same dtype, grey where nothing was drawn.
+        """
+        drawn = self.resize(pixels)
+        if drawn.shape[:2] == self.canvas_hw:
+            return drawn
+        top, left, bottom, right = self.target
+        grey = GREY if pixels.dtype == np.uint8 else 0.5
+        canvas = np.full((*self.canvas_hw, 3), grey, pixels.dtype)
+        canvas[top:bottom, left:right] = drawn
+        return canvas
+
+    def resize(self, pixels, divisor=1):
+        """The part of the canvas that the image covers, by bilinear interpolation as in Darknet.
+
+        Args:
+            pixels (ndarray): ``(H', W', C)``.
             divisor (int): What the size of the image was divided by to get ``pixels``.
 
         Returns:
-            ndarray: Canvas ``(*canvas_hw, C)`` of the same dtype, grey where nothing was drawn.
+            ndarray: ``(bottom - top, right - left, C)`` of the same dtype.
         """
-        top, left, bottom, right = self.target
-        if (bottom - top, right - left) == self.canvas_hw:
-            return self._resize(pixels, divisor)
-        grey = GREY if pixels.dtype == np.uint8 else 0.5
-        canvas = np.full((*self.canvas_hw, pixels.shape[2]), grey, pixels.dtype)
-        canvas[top:bottom, left:right] = self._resize(pixels, divisor)
-        return canvas
-
-    def _resize(self, pixels, divisor):
         y_min, x_min, y_max, x_max = self.source
         top, left, bottom, right = self.target
         size_wh = right - left, bottom - top
