@@ -22,7 +22,8 @@ LEAVES = {
     'evaluators': {'iterators'},
     'tasks': {'datasets', 'evaluators', 'links', 'reporting', 'transforms'},
 }
-ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'doctor', 'bench', 'submit'}
+ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
+                'submit'}
 
 
 def part_of(path):

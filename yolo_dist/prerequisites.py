@@ -18,8 +18,8 @@ def missing_prerequisites(config, *, results):
     """
     problems = []
     root = pathlib.Path(config.data.root)
-    if config.data.n_synthetic_examples is None and not root.is_dir():
-        problems.append(f'data.root: there is no folder {root}; put the data there, or give their '
+    if config.data.n_synthetic_examples is None and not root.exists():
+        problems.append(f'data.root: there is no {root}; put the data there, or give their '
                         'place by data_roots of the site file or by --set data.root=...')
     weights = config.model.pretrained
     if weights is not None and not pathlib.Path(weights).is_file():

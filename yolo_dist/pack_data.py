@@ -1,0 +1,51 @@
+"""Packs an experiment's data set into one file: ``python -m yolo_dist.pack_data``."""
+from tqdm import tqdm
+
+from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.config import load_config
+from yolo_dist.datasets import pack_files
+from yolo_dist.errors import InputError
+from yolo_dist.tasks import get_task
+
+
+def parse_arguments(argv=None):
+    parser = Parser(prog='python -m yolo_dist.pack_data', description=(
+        'Writes all files of the training and the held-out set of an experiment into one file, '
+        'for file systems that dislike a million small ones. With data.root naming that file '
+        'instead of the folder the experiment reads the same examples in the same order. All '
+        'annotations are checked before anything is written.'))
+    parser.add_argument('experiment', metavar='EXPERIMENT.yaml', help='a run or a sweep')
+    parser.add_argument('file', metavar='FILE', help=(
+        'where; must not exist, for example data/imagenet.lmdb'))
+    parser.add_argument('--run', metavar='ROW', help='row of a sweep')
+    parser.add_argument('--set', metavar='KEY=VALUE', action='append', default=[],
+                        help='change one key, such as --set data.root=/data/imagenet; repeatable')
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Packs one data set.
+
+    Args:
+        argv (list of str): Command line; ``None`` takes the process's own.
+    """
+    arguments = parse_arguments(argv)
+    config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set)
+    if config.data.n_synthetic_examples is not None:
+        raise InputError(f'{arguments.experiment}: data.n_synthetic_examples is '
+                         f'{config.data.n_synthetic_examples}, and made-up images are in no '
+                         'files; set it to null')
+    datasets = get_task(config).load_datasets(config)
+    paths = set()
+    for dataset in datasets:
+        dataset.check()
+        paths.update(dataset.files())
+    with tqdm(desc='packed', unit='B', unit_scale=True, disable=None) as progress:
+        size = pack_files(datasets[0].tree, paths, arguments.file, progress=progress.update)
+    n_files = sum(not path.endswith('/') for path in paths)
+    print(f'{arguments.file}: packed {n_files:,} files of {config.data.root}, '
+          f'{size / 1e6:,.1f} MB; use it with --set data.root={arguments.file}')
+
+
+if __name__ == '__main__':
+    run_serial(main)
