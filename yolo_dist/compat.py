@@ -33,6 +33,19 @@ _BOOL_MODULES = (
     'chainercv.visualizations.vis_point',
 )
 
+# Modules of Chainer that ask CuPy itself for cuDNN's constants and version.
+_CUDNN_MODULES = (
+    'chainer.functions.activation.clipped_relu',
+    'chainer.functions.activation.log_softmax',
+    'chainer.functions.activation.relu',
+    'chainer.functions.connection.convolution_2d',
+    'chainer.functions.connection.deconvolution_2d',
+    'chainer.functions.normalization.group_normalization',
+    'chainer.functions.pooling.average_pooling_2d',
+    'chainer.functions.pooling.average_pooling_nd',
+    'chainer.functions.pooling.max_pooling_nd',
+)
+
 REPAIRS = (
     # numpy.distutils left with Python 3.12, pkg_resources with setuptools 82.
     Repair('chainer._environment_check',
@@ -44,10 +57,21 @@ REPAIRS = (
     Repair('chainer.testing.helper', 'import pkg_resources\n', '\n'),
     Repair('chainer.testing.helper', '    ws = pkg_resources.WorkingSet()',
            '    import pkg_resources; ws = pkg_resources.WorkingSet()'),
-    # CuPy 12 and 13 warn of the former name; the module behind it is the same.
+    # CuPy 14 has no cuDNN, and 12 and 13 warn of the former name: see yolo_dist.cudnn9.choice.
     Repair('chainer.backends.cuda',
-           'import cupy.cudnn\n        cudnn = cupy.cudnn', 'import cupyx.cudnn\n'
-           '        cudnn = cupyx.cudnn'),
+           'if 7 < _cupy_major:\n            import cupy.cuda.cudnn\n        import cupy.cudnn\n',
+           'from yolo_dist.cudnn9.choice import load as _load_cudnn\n        \n\n'),
+    Repair('chainer.backends.cuda',
+           'cudnn = cupy.cudnn  # type: tp.Optional[types.ModuleType]\n'
+           '        libcudnn = cupy.cuda.cudnn  # type: tp.Any # NOQA',
+           'cudnn, libcudnn = _load_cudnn()\n'),
+    # Its own name for that module, where it reached into CuPy for it.
+    Repair('chainer.backends.cuda', '_cudnn_version = cuda.cudnn.getVersion()',
+           '_cudnn_version = libcudnn.getVersion()'),
+    Repair('chainer.backends.cuda', 'cuda.cudnn.CUDNN_TENSOR_', 'libcudnn.CUDNN_TENSOR_'),
+    *(Repair(module, 'cuda.cuda.cudnn', 'cuda.libcudnn') for module in _CUDNN_MODULES),
+    Repair('chainer.functions.normalization.batch_normalization',
+           'cuda.cuda.cudnn.getVersion()', 'libcudnn.getVersion()'),
     # Without cuDNN it warns on import and advises what no longer helps; `doctor` says what does.
     Repair('chainer.backends.cuda',
            '    if (not cudnn_enabled and\n            not _cudnn_disabled_by_user and',
