@@ -54,6 +54,8 @@ def reduced_warp(warp, divisor):
     Returns:
         ndarray: float64 ``(2, 3)``.
     """
+    if divisor == 1:
+        return warp
     warp = np.array(warp, np.float64)
     # Pixel i has its centre at i + 1/2.
     warp[:, 2] += 0.5
