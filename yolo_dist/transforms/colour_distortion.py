@@ -2,7 +2,6 @@
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.transforms.colour_kernel import distort_colours
 from yolo_dist.transforms.layout import GREY
 
 
@@ -47,6 +46,9 @@ class ColourDistortion:
         Returns:
             ndarray: uint8 ``(3, H, W)`` or ``(3, *canvas_hw)``, contiguous.
         """
+        # Here, because it loads Numba, which whoever only computes a network can do without.
+        from yolo_dist.transforms.colour_kernel import distort_colours
+
         turns = rng.uniform(-self._hue, self._hue)
         saturation = random_scale(self._saturation, rng)
         exposure = random_scale(self._exposure, rng)
