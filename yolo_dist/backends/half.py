@@ -7,8 +7,10 @@ from yolo_dist.backends.threads import parallel_ranges
 _MIN_SHARE = 1 << 16  # elements that are worth a thread
 
 
-def _in_shares(function, n_elements):
-    return parallel_ranges(function, n_elements, min_length=_MIN_SHARE)
+def _in_shares(kernel, x, y, *scale):
+    """Runs a kernel on stretches of two arrays, a thread for each; returns its results."""
+    return parallel_ranges(lambda begin, end: kernel(x[begin:end], y[begin:end], *scale), x.size,
+                           min_length=_MIN_SHARE)
 
 
 def to_half(x, half, *, scale):
@@ -22,15 +24,13 @@ def to_half(x, half, *, scale):
     Returns:
         int: How many numbers other than zero became zero.
     """
-    x, bits, scale = x.reshape(-1), half.view(np.uint16), np.float32(scale)
-    return sum(_in_shares(
-        lambda begin, end: half_kernels.store(x, bits, begin, end, scale), x.size))
+    return sum(_in_shares(half_kernels.store, x.reshape(-1), half.view(np.uint16),
+                          np.float32(scale)))
 
 
 def add_half(x, y):
     """``y += x`` in float16, in place; an overflow gives an infinity."""
-    x, y = x.view(np.uint16), y.view(np.uint16)
-    _in_shares(lambda begin, end: half_kernels.add(x, y, begin, end), x.size)
+    _in_shares(half_kernels.add, x.view(np.uint16), y.view(np.uint16))
 
 
 def from_half(half, x, *, scale):
@@ -44,6 +44,5 @@ def from_half(half, x, *, scale):
     Returns:
         int: How many numbers of ``half`` are not finite.
     """
-    x, bits, scale = x.reshape(-1), half.view(np.uint16), np.float32(scale)
-    return sum(_in_shares(
-        lambda begin, end: half_kernels.load(bits, x, begin, end, scale), x.size))
+    return sum(_in_shares(half_kernels.load, half.view(np.uint16), x.reshape(-1),
+                          np.float32(scale)))
