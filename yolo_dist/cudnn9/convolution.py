@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from yolo_dist.cudnn9 import device, layout
 
-# Plans that autotuning tries for one shape; cuDNN's heuristics put the good ones first.
+# Plans that autotuning times for one shape; cuDNN's heuristics put the good ones first.
 _N_TUNED = 10
 
 # Addresses of a graph's tensors are handed to it by these numbers.
@@ -64,7 +64,7 @@ def is_tensor_core_available(dtype):
     """Whether ``use_cudnn_tensor_core = 'auto'`` means tensor cores for arrays of a dtype.
 
     For float16 yes, since Volta. For float32 no: TF32 keeps 10 bits of the factors, and the
-    paper computed in float32; ``'always'`` allows it.
+    paper computed in float32.
     """
     return dtype.char == 'e' and device.compute_capability() >= 70
 
@@ -73,7 +73,8 @@ def use_tensor_cores(mode, dtype):
     """Reads Chainer's ``use_cudnn_tensor_core``.
 
     Args:
-        mode ({'always', 'auto', 'never'}): Its value.
+        mode ({'always', 'auto', 'never'}): Its value; ``'always'`` allows TF32 for float32, on
+            the GPUs that have it. (Older tensor cores would round float32 to float16.)
         dtype (numpy.dtype): Of the arrays.
 
     Returns:
@@ -85,9 +86,9 @@ def use_tensor_cores(mode, dtype):
     if mode not in ('always', 'auto', 'never'):
         raise ValueError(f'use_cudnn_tensor_core is {mode!r}; '
                          "expected 'always' (also TF32), 'auto' (float16 only) or 'never'")
-    if mode == 'auto':
-        return is_tensor_core_available(dtype)
-    return mode == 'always'
+    if mode == 'always' and dtype.char == 'f':
+        return device.compute_capability() >= 80
+    return mode != 'never' and is_tensor_core_available(dtype)
 
 
 def create_graph(problem, **where):
@@ -133,7 +134,10 @@ def create_graph(problem, **where):
      .set_stride(list(layout.strides(dims, memory_layout))).set_uid(RESULT))
     graph.validate()
     graph.build_operation_graph()
-    graph.create_execution_plans([cudnn.heur_mode.A, cudnn.heur_mode.FALLBACK])
+    # For float32 without TF32, mode A often has nothing but TF32 plans and the fallback plans
+    # are slow; mode B has others.
+    graph.create_execution_plans(
+        [cudnn.heur_mode.A, cudnn.heur_mode.B, cudnn.heur_mode.FALLBACK])
     graph.deselect_numeric_notes(_unwanted(problem, cudnn.numerical_note))
     graph.deselect_workspace_greater_than(problem.max_workspace_size)
     graph.check_support()
@@ -188,22 +192,27 @@ class _Plan:
 
     def __init__(self, problem, handle):
         self.graph = create_graph(problem, handle=handle)
-        self.indices = build_plans(self.graph, 1)
-        self.index, self.is_tuned = self.indices[0], False
-        self._n_bytes = self._workspace_size(self.index)
+        self._choose(build_plans(self.graph, 1)[0])
+        self.is_tuned = False
 
-    def _workspace_size(self, index):
-        return self.graph.get_workspace_size_plan_at_index(index)
+    def _choose(self, index):
+        self.index = index
+        self._n_bytes = self.graph.get_workspace_size_plan_at_index(index)
 
     def tune(self, arrays, handle):
         """Builds and times some more plans and keeps the fastest."""
-        self.indices = build_plans(self.graph, _N_TUNED)
-        seconds = {}
-        for index in self.indices:
-            self.index, self._n_bytes = index, self._workspace_size(index)
-            seconds[index] = device.milliseconds(lambda: self.run(arrays, handle))
-        self.index = min(seconds, key=seconds.get)
-        self._n_bytes, self.is_tuned = self._workspace_size(self.index), True
+        milliseconds = {}
+        for index in build_plans(self.graph, _N_TUNED):
+            self._choose(index)
+            try:
+                milliseconds[index] = device.milliseconds(lambda: self.run(arrays, handle))
+            # A plan may want more memory than is left beside the network, or fail to start.
+            except (MemoryError, RuntimeError) as error:
+                reason = error
+        if not milliseconds:
+            raise reason
+        self._choose(min(milliseconds, key=milliseconds.get))
+        self.is_tuned = True
 
     def run(self, arrays, handle):
         """Computes; ``arrays`` in the order of the numbers."""
@@ -221,7 +230,8 @@ def run(problem, arrays, *, auto_tune):
         problem (Problem): What to compute.
         arrays (tuple of cupy.ndarray): Two operands and the result, see :func:`create_graph`;
             all contiguous.
-        auto_tune (bool): Whether to time plans when a problem first comes by.
+        auto_tune (bool): Whether to time plans when a problem first comes by; not done where
+            the result must be the same each time, as another run may choose another plan.
 
     Raises:
         RuntimeError: If cuDNN has no plan for it; says what would have one.
@@ -240,6 +250,6 @@ def run(problem, arrays, *, auto_tune):
                 '(chainer.backends.cuda.set_max_workspace_size), or let Chainer compute it: '
                 f"`with chainer.using_config('use_cudnn', 'never')`. cuDNN says: {error}"
             ) from None
-    if auto_tune and not plan.is_tuned:
+    if auto_tune and not problem.deterministic and not plan.is_tuned:
         plan.tune(arrays, handle)
     plan.run(arrays, handle)
