@@ -99,7 +99,7 @@ def normalize(x, mean, scale, shift, slope, *, out=None):
     return y
 
 
-def backward(x, gy, mean, inv_std, gamma, beta, slope, *, out=None):
+def backward(x, gy, mean, inv_std, gamma, beta, slope):
     """Computes the gradients of training-mode batch normalisation and ReLU.
 
     Args:
@@ -110,12 +110,11 @@ def backward(x, gy, mean, inv_std, gamma, beta, slope, *, out=None):
         gamma (ndarray): ``(C,)``.
         beta (ndarray): ``(C,)``.
         slope (float): Of the ReLU.
-        out (ndarray): Result; may be ``gy``. ``None`` makes a new array.
 
     Returns:
         tuple of ndarray: Gradients of ``x``, ``gamma`` and ``beta``.
     """
-    gx = np.empty_like(x) if out is None else out
+    gx = np.empty_like(x)
     rows, k = _fold(x)
     gy_rows, gx_rows = gy.reshape(rows.shape), gx.reshape(rows.shape)
     slope = x.dtype.type(slope)
@@ -132,21 +131,23 @@ def backward(x, gy, mean, inv_std, gamma, beta, slope, *, out=None):
     return gx, ggamma.astype(gamma.dtype), total.astype(gamma.dtype)
 
 
+def _for_each_share(kernel, arrays, slope):
+    """Runs a kernel on flat stretches of arrays, a thread for each."""
+    flats = [array.reshape(-1) for array in arrays]
+    shares = _shares(flats[0])
+    parallel(lambda i: kernel(*(flat[slice(*shares[i])] for flat in flats),
+                              arrays[0].dtype.type(slope)), len(shares))
+
+
 def leaky_relu(x, slope):
     """Computes the leaky ReLU of a contiguous array of any shape."""
     y = np.empty_like(x)
-    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-    shares = _shares(flat_x)
-    parallel(lambda i: kernels.leaky_relu(flat_x, flat_y, *shares[i], x.dtype.type(slope)),
-             len(shares))
+    _for_each_share(kernels.leaky_relu, (x, y), slope)
     return y
 
 
 def leaky_relu_gradient(condition, gy, slope):
     """Computes the gradient of the leaky ReLU where ``condition`` has its input's sign."""
     gx = np.empty_like(gy)
-    flats = [array.reshape(-1) for array in (condition, gy, gx)]
-    shares = _shares(flats[0])
-    parallel(lambda i: kernels.leaky_relu_gradient(*flats, *shares[i], gy.dtype.type(slope)),
-             len(shares))
+    _for_each_share(kernels.leaky_relu_gradient, (condition, gy, gx), slope)
     return gx

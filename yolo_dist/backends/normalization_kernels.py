@@ -20,10 +20,14 @@ def add_moments(x, begin, end, total, total_squares):
 @kernel
 def normalize(x, y, begin, end, mean, scale, shift, slope):
     """``y = leaky_relu((x - mean) scale + shift)``; ``y`` may be ``x``."""
+    # By way of a row of its own: a loop is not made of vectors where it may overwrite its input.
+    row = np.empty(x.shape[1], x.dtype)
     for i in range(begin, end):
         for c in range(x.shape[1]):
             z = (x[i, c] - mean[c]) * scale[c] + shift[c]
-            y[i, c] = z if z > 0 else z * slope
+            row[c] = z if z > 0 else z * slope
+        for c in range(x.shape[1]):
+            y[i, c] = row[c]
 
 
 @kernel
@@ -39,7 +43,7 @@ def add_gradient_moments(x, gy, begin, end, mean, scale, shift, slope, total, to
 
 @kernel
 def denormalize(x, gy, gx, begin, end, mean, scale, shift, slope, linear, constant):
-    """``gx = gz scale - (x - mean) linear - constant``; ``gx`` may be ``gy``."""
+    """``gx = gz scale - (x - mean) linear - constant``."""
     for i in range(begin, end):
         for c in range(x.shape[1]):
             centred = x[i, c] - mean[c]
@@ -48,14 +52,14 @@ def denormalize(x, gy, gx, begin, end, mean, scale, shift, slope, linear, consta
 
 
 @kernel
-def leaky_relu(x, y, begin, end, slope):
+def leaky_relu(x, y, slope):
     """``y = leaky_relu(x)`` of flat arrays."""
-    for i in range(begin, end):
+    for i in range(x.size):
         y[i] = x[i] if x[i] > 0 else x[i] * slope
 
 
 @kernel
-def leaky_relu_gradient(condition, gy, gx, begin, end, slope):
+def leaky_relu_gradient(condition, gy, gx, slope):
     """``gx``, the gradient where ``condition`` has the sign of the input; flat arrays."""
-    for i in range(begin, end):
+    for i in range(gy.size):
         gx[i] = gy[i] if condition[i] > 0 else gy[i] * slope

@@ -7,24 +7,24 @@ _MIN_SHARE = 1 << 16  # weights that are worth a thread
 
 
 @kernel
-def _momentum(w, g, v, begin, end, lr, momentum):
-    for i in range(begin, end):
+def _momentum(w, g, v, lr, momentum):
+    for i in range(w.size):
         velocity = v[i] * momentum - g[i]
         v[i] = velocity
         w[i] += lr * velocity
 
 
 @kernel
-def _weight_decay(w, g, begin, end, rate):
-    for i in range(begin, end):
+def _weight_decay(w, g, rate):
+    for i in range(w.size):
         g[i] += rate * w[i]
 
 
 def _for_each_share(update, arrays, factors):
     flats = [array.reshape(-1) for array in arrays]
     factors = [arrays[0].dtype.type(factor) for factor in factors]
-    parallel_ranges(lambda begin, end: update(*flats, begin, end, *factors), arrays[0].size,
-                    min_length=_MIN_SHARE)
+    parallel_ranges(lambda begin, end: update(*(flat[begin:end] for flat in flats), *factors),
+                    arrays[0].size, min_length=_MIN_SHARE)
 
 
 def momentum(w, g, v, *, lr, momentum):
