@@ -3,6 +3,7 @@ import importlib
 import pathlib
 import sys
 
+import chainer
 import numpy as np
 import pytest
 from chainer.backends import cuda
@@ -86,5 +87,7 @@ def chainer_on_cudnn(monkeypatch, frontend, libcudnn):
             monkeypatch.setattr(module, key, value, raising=False)
     for function in _ON_DEVICE:
         monkeypatch.setattr(function, 'forward', lambda self, inputs: self.forward_gpu(inputs))
+    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
+                        lambda xp: chainer.get_device('@numpy'))
     with using_cpu_backend(False):
         yield libcudnn

@@ -150,7 +150,8 @@ PROBLEM = convolution.Problem(
 
 def run(auto_tune=False, **changes):
     problem = PROBLEM._replace(**changes)
-    shapes = {'forward': (problem.x, problem.w, problem.y)}[problem.operation]
+    shapes = {'forward': (problem.x, problem.w, problem.y),
+              'backward_filter': (problem.x, problem.y, problem.w)}[problem.operation]
     convolution.run(problem, tuple(np.zeros(shape, problem.dtype_char) for shape in shapes),
                     auto_tune=auto_tune)
 
@@ -161,7 +162,8 @@ def test_plan_is_kept(frontend):
     run()
     assert len(frontend.graphs) == 1
     changes = [
-        {'x': (1, 3, 8, 10), 'y': (1, 5, 8, 10)}, {'w': (5, 3, 1, 1), 'pad': (0, 0)},
+        {'operation': 'backward_filter'}, {'x': (1, 3, 8, 10), 'y': (1, 5, 8, 10)},
+        {'w': (5, 3, 1, 1), 'pad': (0, 0)},
         {'pad': (0, 1), 'y': (2, 5, 6, 10)}, {'stride': (2, 1), 'y': (2, 5, 4, 10)},
         {'dilation': (2, 1), 'pad': (2, 1)}, {'dtype_char': 'e'}, {'x_layout': NHWC},
         {'w_layout': NHWC}, {'tensor_cores': True}, {'deterministic': True},
