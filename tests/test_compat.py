@@ -75,9 +75,19 @@ class Deprecated:
             warnings.warn('cupy.cudnn is deprecated', DeprecationWarning)
             module(name)
             return sys.modules[name].__spec__
-if HAS_CUDNN:
+if CUDNN == "CuPy's":
     module('cupy.cuda.cudnn', getVersion=lambda: 8900)
     module('cupyx.cudnn')
+if CUDNN == 'own':
+    import ctypes
+    module('cudnn', backend_version=lambda: 92800)
+    load_library = ctypes.CDLL
+    ctypes.CDLL = lambda name, *args, **kwargs: (
+        types.SimpleNamespace(cudnnGetVersion=Function(), cudnnGetErrorString=Function())
+        if name == 'libcudnn.so.9' else load_library(name, *args, **kwargs))
+class Function:
+    def __call__(self):
+        return 92800
 sys.meta_path.insert(0, Deprecated())
 """
 
@@ -132,16 +142,20 @@ import yolo_dist
     assert 'RuntimeWarning: chainer was imported before yolo_dist' in result.stderr
 
 
-@pytest.mark.parametrize('version, has_cudnn', [('12.3.0', True), ('13.6.0', True),
-                                                ('13.6.0', False), ('14.2.0', False)])
-def test_cupy_is_accepted(python, version, has_cudnn):
-    """With CuPy 12 to 14, cuDNN or not, Chainer sees CUDA and prints nothing (CuPy is a fake)."""
+@pytest.mark.parametrize('version, cudnn', [('12.3.0', "CuPy's"), ('13.6.0', "CuPy's"),
+                                            ('13.6.0', None), ('14.2.0', None), ('14.2.0', 'own')])
+def test_cupy_is_accepted(python, version, cudnn):
+    """With CuPy 12 to 14, its cuDNN, cuDNN 9 or none, Chainer sees CUDA and all of its modules
+    are imported without a word (CuPy is a fake)."""
     result = python('-W', 'default', '-c', f"""
-VERSION, HAS_CUDNN = {version!r}, {has_cudnn}
+VERSION, CUDNN = {version!r}, {cudnn!r}
 """ + CUPY + IMPORTS + """
 from chainer.backends import cuda
 assert cuda.available, cuda._resolution_error
-assert cuda.cudnn_enabled is HAS_CUDNN, cuda._resolution_error
+assert cuda.cudnn_enabled is (CUDNN is not None), cuda._resolution_error
+from yolo_dist.cudnn9.choice import name_of
+assert CUDNN is None or name_of(cuda.cudnn) == CUDNN
+assert cuda._cudnn_version == {"CuPy's": 8900, 'own': 92800, None: -1}[CUDNN]
 cuda.check_cuda_available()
 """)
     assert result.stderr == ''
