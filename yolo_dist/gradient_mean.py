@@ -28,6 +28,7 @@ from chainermn.communicators.pure_nccl_communicator import PureNcclCommunicator
 
 from yolo_dist.backends.half import add_half, from_half, to_half
 from yolo_dist.errors import GradientOverflow
+from yolo_dist.gradient_packing import GradientPacking
 
 # Elements of one message: a message that stays in the cache is several times as fast.
 _N_CHUNK = 1 << 18
@@ -83,9 +84,10 @@ class _WorkerMean:
     """What the two communicators have in common; to be mixed into one of ChainerMN's.
 
     Attributes:
-        n_overflowed (int): Elements whose sum was not finite, since the last reset.
+        n_overflowed (int): Elements whose sum was not finite, from the last reset to the
+            last :meth:`read_counts`.
         n_flushed (int): Elements of this process's workers that were not zero and
-            became zero in float16, since the last reset.
+            became zero in float16, likewise.
         mean_seconds (tuple of float): When the last mean began and when it ended.
         waits_for_device (bool): Whether ``mean_seconds`` is exact on a GPU, too.
         may_overflow (bool): Whether somebody else deals with sums that are not finite,
@@ -114,6 +116,13 @@ class _WorkerMean:
         """Counts from 0 again."""
         self.n_overflowed = self.n_flushed = 0
 
+    def read_counts(self):
+        """Brings the two counts up to date where they are kept on a device.
+
+        Raises:
+            GradientOverflow: If a sum in float16 was not finite since the last call.
+        """
+
     def carry(self, model):
         """Hands in the gradients of a worker that is not the last of this process.
 
@@ -131,7 +140,8 @@ class _WorkerMean:
             zero_fill (bool): For ChainerMN; missing gradients always count as zero.
 
         Raises:
-            GradientOverflow: If a sum in float16 is not finite.
+            GradientOverflow: If a sum in float16 is not finite and that is known without
+                waiting for a device.
         """
         began_at = self._now()
         self._finish(model)
@@ -239,7 +249,9 @@ def _mpi_sum_of_halves():
 
 
 class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
-    """``pure_nccl`` for K workers; packing, NCCL and unpacking are ChainerMN's.
+    """``pure_nccl`` for K workers: a kernel to pack, NCCL, a kernel to unpack.
+
+    Counts stay on the device until :meth:`read_counts`; no iteration waits for them.
 
     Args:
         mpi_comm (mpi4py.MPI.Comm): The processes, one a GPU.
@@ -249,8 +261,7 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
     def __init__(self, mpi_comm, **settings):
         super().__init__(mpi_comm)
         self.configure(**settings)
-        self.set_config('allreduce_grad_dtype', self.sum_dtype)
-        self.set_config('batched_copy', True)
+        self._model = self._packing = None
 
     def _now(self):
         if self.waits_for_device:
@@ -262,71 +273,47 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
         with chainer.using_config('dtype', np.dtype(np.float32)):
             super().bcast_data(model)
 
-    def _prescale(self, params):
-        if self._before != 1:
-            for param in params:
-                param.grad *= self._before
+    def read_counts(self):
+        if self._packing is None:
+            return
+        n_flushed, n_not_finite = self._packing.n_flushed, self._packing.n_not_finite
+        self.n_flushed += int(n_flushed[0])
+        names = [name for name, _ in self._named_params(self._model)]
+        counts = dict(zip(names, n_not_finite.tolist(), strict=True))
+        n_flushed[...] = n_not_finite[...] = 0
+        self._check(self._model, counts)
 
-    def _count_flushed(self, params, packed):
-        if self.sum_dtype == np.float16:
-            xp = chainer.backends.cuda.cupy
-            n_zeros = sum(param.size - xp.count_nonzero(param.grad) for param in params)
-            self.n_flushed = self.n_flushed + packed.size - xp.count_nonzero(packed) - n_zeros
-
-    def _add(self, params):
-        self._prescale(params)
-        n_elements = sum(param.size for param in params)
-        self._prepare_allreduce_pack_buffer(self.sum_dtype, n_elements)
-        self._pack_params_to_buffer(params, 'grad', self.gpu_buffer_a, self.sum_dtype, True,
-                                    chainer.backends.cuda.Stream.null)
-        packed = self.gpu_buffer_a.array(n_elements, dtype=self.sum_dtype)
-        self._count_flushed(params, packed)
-        self._push(packed)
-
-    def _push(self, packed):
-        kept = self._sum.borrow(chainer.backends.cuda.cupy, packed.size, packed.dtype)
-        kept[...] = packed
-        self._sum.push(kept)
+    def _create_packing(self, sizes):
+        return GradientPacking(sizes, self.sum_dtype)
 
     def _add_packed(self, x, y):
         y += x
 
+    def _add(self, params):
+        sizes = tuple(param.size for param in params)
+        if self._packing is None or self._packing.sizes != sizes:
+            self._packing = self._create_packing(sizes)
+        packed = self._sum.borrow(params[0].xp, self._packing.n_elements, self.sum_dtype)
+        self._packing.pack([param.grad for param in params], packed, self._before)
+        self._sum.push(packed)
+
     def _finish(self, model):
         self._multi_node_mean_grad_async(model, True, chainer.backends.cuda.Stream.null)
-        if self.sum_dtype == np.float16:
-            self._check(model, self._n_overflowed_of(model))
 
     def _multi_node_mean_grad_async(self, model, zero_fill, stream):
         # Double buffering calls this one, on a stream of its own.
-        self._params_of_mean = [param for _, param in self._named_params(model)]
         with stream:
-            self._prescale(self._params_of_mean)
-        super()._multi_node_mean_grad_async(model, True, stream)
+            params = [param for _, param in self._named_params(model)]
+            if self.n_workers == 1 and self.sum_dtype == np.float32:
+                return
+            self._init_comms()
+            self._model = model
+            self._add(params)
+            total = self._sum.pop()
+            self._all_reduce(total, stream)
+            self._packing.unpack(total, [param.grad for param in params], self._after)
+            self._sum.give_back(total)
 
-    def _multi_node_mean_nccl(self, sendbuf, recvbuf, n_elems, dtype, stream=None):
-        # ChainerMN calls this between packing and unpacking; its own divides by P.
-        stream = stream or chainer.backends.cuda.Stream.null
-        with stream:
-            packed = sendbuf.array(n_elems, dtype=dtype)
-            self._count_flushed(self._params_of_mean, packed)
-            if self._n_carried:
-                self._push(packed)
-                total = self._sum.pop()
-                packed[...] = total
-                self._sum.give_back(total)
-            self.nccl_comm.allReduce(sendbuf.ptr(), recvbuf.ptr(), n_elems,
-                                     _get_nccl_type_id(dtype), nccl.NCCL_SUM, stream.ptr)
-            self._mean = recvbuf.array(n_elems, dtype=dtype)
-            chainer.backends.cuda.elementwise(
-                '', f'{dtype.name} x', f'x *= ({self._after!r})', 'multiply_by_after')(self._mean)
-
-    def _n_overflowed_of(self, model):
-        xp = chainer.backends.cuda.cupy
-        if bool(xp.isfinite(self._mean).all()):
-            return {}
-        counts, begin = {}, 0
-        for name, param in self._named_params(model):
-            part = self._mean[begin:begin + param.size]
-            counts[name] = param.size - xp.count_nonzero(xp.isfinite(part))
-            begin += param.size
-        return counts
+    def _all_reduce(self, array, stream):
+        self.nccl_comm.allReduce(array.data.ptr, array.data.ptr, array.size,
+                                 _get_nccl_type_id(array.dtype), nccl.NCCL_SUM, stream.ptr)

@@ -1,5 +1,7 @@
 from chainer import training
 
+from yolo_dist.errors import GradientOverflow, TrainingDiverged
+
 
 class HalfSumCounts(training.Extension):
     """What gradients lose in a float16 sum, counted since the last report.
@@ -13,10 +15,15 @@ class HalfSumCounts(training.Extension):
         comm (chainermn.CommunicatorBase): Of :mod:`~yolo_dist.gradient_mean`, with
             sums in float16. Collective.
         report_trigger (callable): Iterations at which to report.
+
+    Raises:
+        TrainingDiverged: In all processes, if a sum overflowed on a GPU, where updates do not
+            wait to see it.
     """
 
     trigger = (1, 'iteration')
-    priority = training.PRIORITY_EDITOR
+    # Before the means of values that an overflow has spoilt.
+    priority = training.PRIORITY_EDITOR + 2
 
     def __init__(self, comm, report_trigger):
         self._comm = comm
@@ -25,6 +32,12 @@ class HalfSumCounts(training.Extension):
     def __call__(self, trainer):
         if not self._report_trigger(trainer):
             return
+        try:
+            self._comm.read_counts()
+        except GradientOverflow as error:
+            raise TrainingDiverged(
+                f'{error}; since the last report, at iteration {trainer.updater.iteration} '
+                f'(epoch {trainer.updater.epoch_detail:.2f}) or before') from None
         flushed = self._comm.allreduce_obj(int(self._comm.n_flushed))
         trainer.observation['overflowed_elements'] = self._comm.n_overflowed
         trainer.observation['flushed_elements'] = flushed
