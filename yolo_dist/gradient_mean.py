@@ -107,7 +107,6 @@ class _WorkerMean:
         self.waits_for_device = False
         self.may_overflow = False
         self._before, self._after = (1 / n_workers, 1) if prescale else (1, 1 / n_workers)
-        self._n_carried = 0
         self._sum = _TreeSum(self._add_packed)
         self.mean_seconds = (0., 0.)
         self.reset_counts()
@@ -130,7 +129,6 @@ class _WorkerMean:
             model (chainer.Link): Holds them; their arrays may be used again.
         """
         self._add([param for _, param in self._named_params(model)])
-        self._n_carried += 1
 
     def multi_node_mean_grad(self, model, zero_fill=True):
         """Replaces the last worker's gradients by the mean over all workers.
@@ -145,7 +143,6 @@ class _WorkerMean:
         """
         began_at = self._now()
         self._finish(model)
-        self._n_carried = 0
         self.mean_seconds = (began_at, self._now())
 
     def _now(self):
