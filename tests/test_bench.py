@@ -1,15 +1,19 @@
 """The benchmark's figures, not their size."""
 import json
 import sys
+import time
+import types
 
+import chainer
 import cv2
 import numpy as np
 import pytest
 
 from yolo_dist import bench
-from yolo_dist.benchmarks import evaluation, input_files, timing
+from yolo_dist.benchmarks import evaluation, gpu, input_files, timing, workloads
 from yolo_dist.datasets import StoredImage
 from yolo_dist.errors import InputError
+from yolo_dist.links import count_operations
 
 SMALL = ['--width', '0.0625', '--input-size', '32', '--batch', '2', '--repeats', '2']
 
@@ -42,6 +46,9 @@ def test_infer_and_loss_of_a_detector(tmp_path):
     (['infer', '--width', '-1'], 'expected a positive number'),
     (['loss', '--model', 'darknet53'], "invalid choice: 'darknet53'"),
     (['train', '--json', 'no/such/folder.json'], 'its folder does not exist'),
+    (['infer', '--device', '0'], 'GPU 0: CuPy finds 0 GPUs here'),
+    (['loss', '--device', '-1'], 'found -1, expected 0 for the first GPU'),
+    (['train', '--dtype', 'tf32'], 'is for a GPU: give its number by --device'),
     (['input', '--task', 'segmentation'], "invalid choice: 'segmentation'"),
     (['input', '--data', 'yolo_dist/functions'], 'no JPEG in it'),
     ([], 'COMMAND')])
@@ -57,6 +64,84 @@ def test_against_torch_without_torch(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(InputError, match="extra 'bench'"):
         bench.main(['train', '--against', 'torch'])
+
+
+class Events:
+    """What the benchmark asks of CuPy, whose GPU counts seconds by the host's clock.
+
+    A kernel that spins is over at once, so the host is never ahead and the GPU is always busy.
+    """
+
+    class Event:
+        def record(self):
+            self.time = time.perf_counter()
+
+        def synchronize(self):
+            pass
+
+    class Pool:
+        def free_all_blocks(self):
+            pass
+
+        def total_bytes(self):
+            return 3 << 30
+
+    def __init__(self):
+        self.cuda = types.SimpleNamespace(
+            Event=self.Event, get_elapsed_time=lambda begin, end: 1e3 * (end.time - begin.time),
+            runtime=types.SimpleNamespace(getDeviceProperties=lambda i: {'name': b'a GPU'}))
+        self.float16, self.float32 = np.float16, np.float32
+        self.ones, self.matmul = np.ones, np.matmul
+
+    def RawKernel(self, source, name):  # noqa: N802
+        return lambda *args: None
+
+    def get_default_memory_pool(self):
+        return self.Pool()
+
+
+@pytest.fixture
+def a_gpu(monkeypatch):
+    """The device that `--device` measures on is the CPU, seen through `Events`."""
+    monkeypatch.setattr(gpu, '_cupy', Events)
+    monkeypatch.setattr(gpu, '_PEAK_SIDE', 64)
+    monkeypatch.setattr(gpu, 'use_gpu', lambda number: chainer.get_device('@numpy'))
+    for name in ('dtype', 'use_cudnn_tensor_core'):
+        monkeypatch.setattr(chainer.global_config, name, getattr(chainer.global_config, name))
+
+
+def test_gpu_figures_fit_each_other(a_gpu, tmp_path):
+    """Speed, operations and shares of a GPU's step are consistent; operations are Darknet19's."""
+    path = tmp_path / 'figures.json'
+    bench.main(['train', '--model', 'darknet19', *SMALL, '--device', '1', '--against', 'chainer',
+                '--json', str(path)])
+    figures = json.loads(path.read_text())
+    assert (figures['gpu'], figures['dtype'], figures['batch_size']) == ('a GPU', 'float32', 2)
+    assert figures['images_per_second'] == pytest.approx(2e3 / figures['milliseconds'])
+    model = workloads.build_model('darknet19', width=.0625)
+    operations = 2 * 3 * count_operations(model, input_size=32)
+    assert figures['tflop_per_second'] == pytest.approx(
+        operations / figures['milliseconds'] / 1e9)
+    assert figures['memory_gib'] == 3 and 0 < figures['busy_share'] <= 1
+    assert figures['chainer_images_per_second'] > 0 < figures['times_as_fast_as_chainer']
+
+
+@pytest.mark.parametrize('command, key', [('infer', 'images_per_second'),
+                                          ('loss', 'share_of_step')])
+def test_gpu_measures_detectors(a_gpu, tmp_path, command, key):
+    """Detection and the loss have their figures, too, in the precision that was asked for."""
+    path = tmp_path / 'figures.json'
+    bench.main([command, '--model', 'yolo_v2', *SMALL, '--device', '0', '--dtype', 'mixed16',
+                '--json', str(path)])
+    figures = json.loads(path.read_text())
+    assert figures[key] > 0 and figures['dtype'] == 'mixed16'
+    assert chainer.config.dtype == chainer.mixed16
+
+
+def test_gpu_sizes_are_the_papers():
+    """32 images at 224 px, for detectors 16 at 608 px."""
+    assert gpu.default_size('darknet53') == (224, 32)
+    assert gpu.default_size('yolo_v3') == (608, 16)
 
 
 def test_ratio_is_taken_round_by_round():

@@ -41,6 +41,8 @@ def gpus(monkeypatch):
                             '_cudnn_disabled_by_user': disabled}.items():
             monkeypatch.setattr(cuda, name, value, raising=False)
         monkeypatch.setattr(chainer, 'get_device', Device)
+        for name in ('cudnn_fast_batch_normalization', 'autotune'):
+            monkeypatch.setattr(chainer.global_config, name, False)
         return used
     return have
 
@@ -59,6 +61,7 @@ def test_a_gpu_is_used(gpus):
     used = gpus(2)
     assert use_gpu(1).name == '@cupy:1'
     assert used == ['@cupy:1']
+    assert chainer.config.cudnn_fast_batch_normalization and chainer.config.autotune
 
 
 def test_a_gpu_that_is_not_there(gpus):

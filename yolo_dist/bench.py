@@ -11,6 +11,7 @@ from yolo_dist.backends.threads import n_threads
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.carrying import measure_carrying
 from yolo_dist.benchmarks.evaluation import measure_evaluation
+from yolo_dist.benchmarks.gpu import measure_gpu
 from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
 from yolo_dist.benchmarks.scaling import measure_scaling
 from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
@@ -58,12 +59,22 @@ def parse_arguments(argv=None):
                                  help='workers of the process (default: 8)')
         if name in ('train', 'infer'):
             command.add_argument('--against', choices=('torch', 'chainer'),
-                                 help='the same in PyTorch eager with as many threads, or with '
-                                 'the CPU backend off')
+                                 help='the same in PyTorch eager, or in Chainer alone: with the '
+                                 'CPU backend off, on a GPU without cuDNN')
+        if name in ('train', 'infer', 'loss'):
+            _add_gpu_arguments(command)
     _add_input_command(commands)
     text = "VOC's metric on made-up detections of as many images as VOC2007 test has"
     _add_common_arguments(commands.add_parser('evaluate', help=text, description=text))
     return parser.parse_args(argv)
+
+
+def _add_gpu_arguments(command):
+    command.add_argument('--device', type=_number, metavar='N', help=(
+        'measure on this GPU, 0 for the first (default: the CPU); then --batch is 32, for '
+        'detectors 16 at 608 px'))
+    command.add_argument('--dtype', choices=('float32', 'tf32', 'mixed16'), default='float32',
+                         help='as model.dtype, on a GPU (default: float32)')
 
 
 def _add_input_command(commands):
@@ -91,6 +102,13 @@ def _positive_int(text):
     value = int(text)
     if value < 1:
         raise ArgumentTypeError(f'found {value}, expected at least 1')
+    return value
+
+
+def _number(text):
+    value = int(text)
+    if value < 0:
+        raise ArgumentTypeError(f'found {value}, expected 0 for the first GPU, 1 for the second')
     return value
 
 
@@ -139,6 +157,11 @@ def main(argv=None):
 def _measure_network(arguments):
     if arguments.against == 'torch':
         check_torch()
+    if getattr(arguments, 'device', None) is not None:
+        return measure_gpu(arguments)
+    if getattr(arguments, 'dtype', 'float32') != 'float32':
+        raise InputError(f'--dtype {arguments.dtype} is for a GPU: give its number by --device, '
+                         '0 for the first')
     input_size, batch = workloads.default_size(arguments.model)
     if arguments.command == 'loss':
         input_size, batch = 608, 16

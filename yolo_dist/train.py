@@ -3,7 +3,6 @@
 import os
 import sys
 
-import chainer
 import numpy as np
 
 from yolo_dist import communicator
@@ -97,8 +96,6 @@ def main(argv=None):
         model = task.build_model(config)
         if snapshot is None and config.model.pretrained is not None:
             task.load_pretrained(config, model)
-    chainer.global_config.cudnn_fast_batch_normalization = True  # sec. 5.1
-    chainer.global_config.autotune = True
     if section.multi_node_bn:
         model = communicator.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)

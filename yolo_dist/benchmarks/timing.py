@@ -37,7 +37,13 @@ class Timing(NamedTuple):
         return float(quartiles[1] - quartiles[0]) / 2 / self.median
 
 
-def alternate(contestants, *, repeats, warm_up=1):
+def _host_seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def alternate(contestants, *, repeats, warm_up=1, seconds_of=_host_seconds):
     """Times contestants in turn.
 
     On a machine shared with others the speed of one moment says little; the ratio
@@ -48,6 +54,7 @@ def alternate(contestants, *, repeats, warm_up=1):
         contestants (dict of str to callable): What to time.
         repeats (int): Rounds.
         warm_up (int): Calls of each beforehand.
+        seconds_of (callable): ``seconds_of(function)`` calls it and says how long it took.
 
     Returns:
         dict of str to Timing: For each contestant.
@@ -56,19 +63,19 @@ def alternate(contestants, *, repeats, warm_up=1):
     for name, function in contestants.items():
         for _ in range(warm_up):
             function()
-        n_calls[name] = max(1, round(_MIN_SAMPLE_SECONDS / _time(function, 1)))
+        n_calls[name] = max(1, round(_MIN_SAMPLE_SECONDS / _time(function, 1, seconds_of)))
     samples = {name: [] for name in contestants}
     for _ in range(repeats):
         for name, function in contestants.items():
-            samples[name].append(_time(function, n_calls[name]))
+            samples[name].append(_time(function, n_calls[name], seconds_of))
     return {name: Timing(tuple(seconds)) for name, seconds in samples.items()}
 
 
-def _time(function, n_calls):
-    start = time.perf_counter()
-    for _ in range(n_calls):
-        function()
-    return max(time.perf_counter() - start, 1e-9) / n_calls
+def _time(function, n_calls, seconds_of):
+    def sample():
+        for _ in range(n_calls):
+            function()
+    return max(seconds_of(sample), 1e-9) / n_calls
 
 
 def ratio(slower, faster):

@@ -8,6 +8,7 @@ N_CLASS = {'darknet19': 1000, 'darknet53': 1000, 'yolo_v2': 20, 'yolo_v3': 20}
 _CLASSES = {'darknet19': links.Darknet19, 'darknet53': links.Darknet53,
             'yolo_v2': links.YOLOv2, 'yolo_v3': links.YOLOv3}
 _N_OBJECTS = 8  # in each image
+_LOSS_SCALE = 128.  # under mixed16
 _N_DETECTIONS = 100  # boxes of an image that a trained detector is sure of
 
 
@@ -74,36 +75,44 @@ def create_train_chain(name, *, width):
     return _create_train_chain(name, build_model(name, width=width))
 
 
-def create_training_step(name, *, input_size, batch, width):
+def _send(device, link, arrays):
+    link.to_device(device)
+    return tuple(map(chainer.get_device(device).send, arrays))
+
+
+def create_training_step(name, *, input_size, batch, width, device='@numpy'):
     """Makes a step of training: forward, loss, backward, weight decay, update.
 
     Args:
         name (str): A key of ``N_CLASS``.
         input_size (int): Pixels.
-        batch (int): Images.
+        batch (int): Images, on the device beforehand.
         width (float): Factor on all hidden channel counts.
+        device (str or chainer.backend.Device): Where to compute.
 
     Returns:
         tuple: A callable, and the train chain.
     """
     chain = create_train_chain(name, width=width)
-    arguments = create_batch(name, input_size=input_size, batch=batch)
+    arguments = _send(device, chain, create_batch(name, input_size=input_size, batch=batch))
     optimizer = chainer.optimizers.CorrectedMomentumSGD(lr=1e-6, momentum=.9).setup(chain)
     for param in chain.params():
         if param.ndim == 4:
             param.update_rule.add_hook(chainer.optimizer_hooks.WeightDecay(5e-4))
+    if chainer.config.dtype is chainer.mixed16:
+        optimizer.set_loss_scale(_LOSS_SCALE)
 
     def step():
         chain.cleargrads()
-        chain(*arguments).backward()
+        chain(*arguments).backward(loss_scale=optimizer._loss_scale)
         optimizer.update()
     return step, chain
 
 
-def create_inference(name, *, input_size, batch, width):
+def create_inference(name, *, input_size, batch, width, device='@numpy'):
     """Makes a forward pass without graph; arguments as of :func:`create_training_step`."""
     model = build_model(name, width=width)
-    imgs = create_batch(name, input_size=input_size, batch=batch)[0]
+    imgs, *_ = _send(device, model, create_batch(name, input_size=input_size, batch=batch))
 
     def infer():
         with chainer.using_config('train', False), chainer.no_backprop_mode():
@@ -136,24 +145,26 @@ def create_selection(name, *, input_size, width):
     return lambda: model.predict([img], insize=input_size)
 
 
-def create_loss(name, *, input_size, batch):
+def create_loss(name, *, input_size, batch, device='@numpy'):
     """Makes target assignment, loss and its gradient on the network's outputs.
 
     Args:
         name (str): A detector.
         input_size (int): Pixels.
         batch (int): Images.
+        device (str or chainer.backend.Device): Where to compute.
 
     Returns:
         callable: One evaluation.
     """
     model = build_model(name, width=1 / 32)
     chain = _create_train_chain(name, model)
-    imgs, bboxes, labels = create_batch(name, input_size=input_size, batch=batch)
-    n_boxes = len(model.default_boxes(input_size).cell)
     rng = np.random.default_rng(0)
-    raw = chainer.Variable(rng.normal(
-        size=(batch, n_boxes, 5 + N_CLASS[name])).astype(np.float32))
+    n_boxes = len(model.default_boxes(input_size).cell)
+    outputs = rng.normal(size=(batch, n_boxes, 5 + N_CLASS[name])).astype(np.float32)
+    outputs, imgs, bboxes, labels = _send(device, chain, (
+        outputs, *create_batch(name, input_size=input_size, batch=batch)))
+    raw = chainer.Variable(outputs)
     model.forward = lambda imgs: model.split_outputs(raw)
 
     def evaluate():
