@@ -1,0 +1,155 @@
+"""Training on the GPU: a step as on the CPU, the mean of gradients, a whole run."""
+import json
+import pathlib
+
+import chainer
+import numpy as np
+import pytest
+from chainer.backends import cuda
+
+from yolo_dist.backends.half import from_half, to_half
+from yolo_dist.benchmarks import workloads
+from yolo_dist.datasets import make_mini_imagenet
+from yolo_dist.gradient_packing import GradientPacking
+from yolo_dist.precision import set_precision
+
+pytestmark = pytest.mark.gpu
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def step(name, device):
+    """Loss and all gradients of a training step; weights are those of every call."""
+    chain = workloads.create_train_chain(name, width=1 / 8)
+    chain.to_device(device)
+    batch = workloads.create_batch(name, input_size=64, batch=8)
+    loss = chain(*map(device.send, batch))
+    chain.cleargrads()
+    loss.backward()
+    return float(loss.array), {key: cuda.to_cpu(param.grad) for key, param in chain.namedparams()}
+
+
+def angle(first, second):
+    """Cosine of the angle between two sets of gradients."""
+    dot = sum(float((first[key].astype('d') * second[key]).sum()) for key in first)
+    norms = [sum(float((g.astype('d') ** 2).sum()) for g in gs.values()) ** .5
+             for gs in (first, second)]
+    return dot / (norms[0] * norms[1])
+
+
+@pytest.mark.parametrize('precision, tolerance', [('float32', 1e-3), ('tf32', 2e-2),
+                                                  ('mixed16', 3e-2)])
+@pytest.mark.parametrize('name', list(workloads.N_CLASS))
+def test_step_agrees_with_the_cpu(gpu, name, precision, tolerance):
+    """The loss is that of the CPU, and the gradients point where they do there."""
+    expected_loss, expected = step(name, chainer.get_device('@numpy'))
+    set_precision(precision)
+    loss, gradients = step(name, gpu)
+    assert loss == pytest.approx(expected_loss, rel=tolerance)
+    # The last digits of statistics of 2 x 2 pixels grow from layer to layer.
+    assert angle(gradients, expected) > 1 - 10 * tolerance
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float32'])
+def test_gradients_are_packed_as_on_the_cpu(gpu, dtype):
+    """Rounding and both counts are those of the CPU's kernels, bit for bit."""
+    rng = np.random.default_rng(0)
+    grads = [(scale * rng.normal(size=size)).astype('f')
+             for size, scale in ((1, 1), (70000, 1e-7), (16384, 1e5), (3, 0))]
+    dtype = np.dtype(dtype)
+    packing = GradientPacking(tuple(grad.size for grad in grads), dtype)
+    on_gpu = [gpu.send(grad) for grad in grads]
+    packed = cuda.cupy.empty(packing.n_elements, dtype)
+    packing.pack(on_gpu, packed, .3)
+    packing.unpack(packed, on_gpu, .7)
+    n_flushed, n_not_finite = 0, []
+    for grad, found in zip(grads, on_gpu, strict=True):
+        if dtype == np.float16:
+            half = np.empty(grad.size, np.float16)
+            n_flushed += to_half(grad, half, scale=.3)
+            n_not_finite.append(from_half(half, grad, scale=.7))
+        else:
+            grad[...] = (grad * np.float32(.3)) * np.float32(.7)
+            n_not_finite.append(0)
+        np.testing.assert_array_equal(cuda.to_cpu(found), grad)
+    assert int(packing.n_flushed[0]) == n_flushed
+    assert packing.n_not_finite.tolist() == n_not_finite
+
+
+MEAN = """
+import numpy as np
+import chainer
+import yolo_dist
+from yolo_dist import communicator
+
+def create_model(device):
+    model = chainer.Chain()
+    with model.init_scope():
+        model.a = chainer.Parameter(np.zeros((40, 50), np.float32))
+        model.b = chainer.Parameter(np.zeros(70000, np.float32))
+        model.unused = chainer.Parameter(np.zeros(3, np.float32))
+    model.to_device(device)
+    return model
+
+def mean(name, **settings):
+    comm = communicator.create_communicator(name, **settings)
+    device = communicator.choose_device(comm)
+    model = create_model(device)
+    comm.bcast_data(model)
+    for worker in range(settings['n_workers']):
+        rng = np.random.default_rng(worker)
+        model.cleargrads()
+        model.a.grad = device.send(rng.normal(size=(40, 50)).astype(np.float32))
+        model.b.grad = device.send((1e-7 * rng.normal(size=70000)).astype(np.float32))
+        if worker < settings['n_workers'] - 1:
+            comm.carry(model)
+    comm.multi_node_mean_grad(model)
+    comm.read_counts()
+    return [chainer.backends.cuda.to_cpu(param.grad) for param in model.params()], comm.n_flushed
+
+def main():
+    for n_workers in (1, 2, 5):
+        for dtype in ('float16', 'float32'):
+            for prescale in (False, True):
+                settings = {'n_workers': n_workers, 'allreduce_grad_dtype': dtype,
+                            'prescale_gradients': prescale}
+                expected, n_expected = mean('naive', **settings)
+                found, n_found = mean('pure_nccl', **settings)
+                for a, b in zip(found, expected, strict=True):
+                    np.testing.assert_array_equal(a, b)
+                assert n_found == n_expected, (n_found, n_expected)
+    print('all agree')
+
+if __name__ == '__main__':
+    communicator.run_job(main)
+"""
+
+
+def test_pure_nccl_of_one_process(mpiexec, tmp_path):
+    """The mean over carried workers is that of `naive` to the last bit, in both dtypes."""
+    (tmp_path / 'mean.py').write_text(MEAN)
+    done = mpiexec(1, tmp_path / 'mean.py')
+    assert done.returncode == 0, done.stderr
+    assert 'all agree' in done.stdout
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'mixed16'])
+def test_quickstart(mpiexec, tmp_path, dtype):
+    """Two workers on one GPU learn the digits, with gradients summed in float16."""
+    make_mini_imagenet(tmp_path / 'data')
+    settings = [f'data.root={tmp_path / "data"}', 'communicator.name=pure_nccl',
+                'communicator.allreduce_grad_dtype=float16', f'model.dtype={dtype}']
+    if dtype == 'mixed16':
+        settings.append('optimizer.loss_scale=128.0')
+    done = mpiexec(
+        1, '-m', 'yolo_dist.train', ROOT / 'experiments/quickstart_darknet53.yaml', '--results',
+        tmp_path, *(word for setting in settings for word in ('--set', setting)), timeout=600)
+    assert done.returncode == 0, done.stderr
+    status = json.loads((tmp_path / 'quickstart_darknet53/status.json').read_text())
+    assert status['metrics']['val/top1_accuracy_percent'] > 80
+
+
+def test_doctor_finds_all(python):
+    """The machine has cuDNN and NCCL, and nothing is slow."""
+    done = python('-m', 'yolo_dist.doctor')
+    assert done.stdout.endswith('Slow paths\n  none\n'), done.stdout
