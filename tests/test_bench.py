@@ -1,5 +1,6 @@
 """The benchmark's figures, not their size."""
 import json
+import pathlib
 import sys
 import time
 import types
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from yolo_dist import bench
-from yolo_dist.benchmarks import evaluation, gpu, input_files, timing, workloads
+from yolo_dist.benchmarks import evaluation, gpu, gpu_record, input_files, timing, workloads
 from yolo_dist.datasets import StoredImage
 from yolo_dist.errors import InputError
 from yolo_dist.links import count_operations
@@ -46,6 +47,7 @@ def test_infer_and_loss_of_a_detector(tmp_path):
     (['infer', '--width', '-1'], 'expected a positive number'),
     (['loss', '--model', 'darknet53'], "invalid choice: 'darknet53'"),
     (['train', '--json', 'no/such/folder.json'], 'its folder does not exist'),
+    (['gpu'], 'GPU 0: CuPy finds 0 GPUs here'),
     (['infer', '--device', '0'], 'GPU 0: CuPy finds 0 GPUs here'),
     (['loss', '--device', '-1'], 'found -1, expected 0 for the first GPU'),
     (['train', '--dtype', 'tf32'], 'is for a GPU: give its number by --device'),
@@ -136,6 +138,54 @@ def test_gpu_measures_detectors(a_gpu, tmp_path, command, key):
     figures = json.loads(path.read_text())
     assert figures[key] > 0 and figures['dtype'] == 'mixed16'
     assert chainer.config.dtype == chainer.mixed16
+
+
+def test_record_of_a_gpu(monkeypatch, tmp_path, capsys):
+    """Tests and figures of one command; a case that fails is said and does not end it."""
+    def run(command, **options):
+        if 'pytest' in command:
+            path = next(word for word in command if word.startswith('--junitxml=')).partition('=')
+            pathlib.Path(path[2]).write_text(
+                '<testsuites><testsuite tests="3" skipped="1" time="2.5"><testcase name="good"/>'
+                '<testcase name="bad"><failure/></testcase><testcase name="none"><skipped/>'
+                '</testcase></testsuite></testsuites>')
+            return None
+        assert command[command.index('--device') + 1] == '1'
+        if '128' in command:
+            return types.SimpleNamespace(returncode=1, stderr='Traceback\nout of memory\n')
+        pathlib.Path(command[command.index('--json') + 1]).write_text(json.dumps({
+            'command': 'train', 'images_per_second': 100., 'cpu': 'x', 'environment': {}}))
+        return types.SimpleNamespace(returncode=0, stderr='')
+    monkeypatch.setattr(gpu_record, 'use_gpu', lambda number: None)
+    monkeypatch.setattr(gpu_record, 'is_torch_there', lambda: False)
+    monkeypatch.setattr(gpu_record.subprocess, 'run', run)
+    monkeypatch.setattr(gpu_record, 'environment', lambda: dict.fromkeys(
+        ('git', 'devices', 'cuda', 'packages', 'python'), 'as found'))
+    path = tmp_path / 'gpu.json'
+    bench.main(['gpu', '--device', '1', '--json', str(path)])
+    record = json.loads(path.read_text())
+    assert record['tests'] == {'n_passed': 1, 'n_skipped': 1, 'failed': ['bad'], 'seconds': 2.5}
+    assert record['git'] == 'as found'
+    by_command = {figures['command']: figures for figures in record['figures']}
+    assert by_command['bench loss --model yolo_v3'] == {
+        'command': 'bench loss --model yolo_v3', 'images_per_second': 100.}
+    failed = by_command['bench train --model darknet53 --batch 128 --dtype tf32']
+    assert failed['error'] == 'out of memory'
+    assert '1 tests passed, 1 failed' in capsys.readouterr().out
+
+
+def test_record_holds_what_is_asked_of_a_gpu():
+    """Each size of the paper in each precision against PyTorch, two networks against Chainer."""
+    found = [' '.join(case) for case in gpu_record.cases(has_torch=True)]
+    for model, batch in (('darknet53', 32), ('darknet53', 128), ('yolo_v3', 16)):
+        for dtype in ('float32', 'tf32', 'mixed16'):
+            assert (f'train --model {model} --batch {batch} --dtype {dtype} --against torch'
+                    in found)
+    assert 'train --model yolo_v3 --dtype float32 --against chainer' in found
+    assert not any('torch' in case for case in
+                   map(' '.join, gpu_record.cases(has_torch=False)))
+    for case in gpu_record.cases(has_torch=True):
+        bench.parse_arguments([*case, '--device', '0'])
 
 
 def test_gpu_sizes_are_the_papers():

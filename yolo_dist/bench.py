@@ -12,6 +12,7 @@ from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.carrying import measure_carrying
 from yolo_dist.benchmarks.evaluation import measure_evaluation
 from yolo_dist.benchmarks.gpu import measure_gpu
+from yolo_dist.benchmarks.gpu_record import RECORD, record_gpu
 from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
 from yolo_dist.benchmarks.scaling import measure_scaling
 from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
@@ -66,7 +67,18 @@ def parse_arguments(argv=None):
     _add_input_command(commands)
     text = "VOC's metric on made-up detections of as many images as VOC2007 test has"
     _add_common_arguments(commands.add_parser('evaluate', help=text, description=text))
+    _add_gpu_command(commands)
     return parser.parse_args(argv)
+
+
+def _add_gpu_command(commands):
+    text = ('the tests of the GPU, and training, detection and loss at the sizes of the paper, '
+            'in one record')
+    command = commands.add_parser('gpu', help=text, description=text)
+    command.add_argument('--device', type=_number, default=0, metavar='N',
+                         help='number of the GPU (default: 0)')
+    _add_common_arguments(command)
+    command.set_defaults(json=RECORD)
 
 
 def _add_gpu_arguments(command):
@@ -136,6 +148,9 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():
         raise InputError(f'--json {arguments.json}: its folder does not exist; create it first')
+    if arguments.command == 'gpu':
+        record_gpu(arguments)
+        return
     measure = {'input': measure_input, 'evaluate': measure_evaluation}.get(arguments.command)
     if measure is None:
         record = _measure_network(arguments)

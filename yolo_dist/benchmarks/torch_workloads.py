@@ -5,13 +5,18 @@ from yolo_dist.benchmarks.workloads import N_CLASS, create_batch, is_detector
 from yolo_dist.errors import InputError
 
 
+def is_torch_there():
+    """Whether PyTorch is installed."""
+    return importlib.util.find_spec('torch') is not None
+
+
 def check_torch():
     """Checks that PyTorch is there.
 
     Raises:
         InputError: If it is not.
     """
-    if importlib.util.find_spec('torch') is None:
+    if not is_torch_there():
         raise InputError('--against torch: PyTorch is not installed; it belongs to the extra '
                          "'bench': pip install '.[bench]'")
 
