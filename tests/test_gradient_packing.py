@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from chainermn.communicators.pure_nccl_communicator import PureNcclCommunicator
 
+from yolo_dist.array_lists import N_CHUNK, create_chunks
 from yolo_dist.backends.half import from_half, to_half
 from yolo_dist.errors import GradientOverflow, TrainingDiverged
 from yolo_dist.extensions import HalfSumCounts
 from yolo_dist.gradient_mean import WorkersNaiveCommunicator, WorkersPureNcclCommunicator
-from yolo_dist.gradient_packing import _N_CHUNK, create_chunks
 
 
-@pytest.mark.parametrize('sizes', [(5,), (1, _N_CHUNK, 7), (2 * _N_CHUNK + 1, 0, 3)])
+@pytest.mark.parametrize('sizes', [(5,), (1, N_CHUNK, 7), (2 * N_CHUNK + 1, 0, 3)])
 def test_chunks_cover_every_element_once(sizes):
     """Each element of each gradient is in one piece, which lies in one gradient."""
     seen = [np.zeros(size, int) for size in sizes]
     for k, begin in zip(*create_chunks(sizes), strict=True):
-        seen[k][begin:begin + _N_CHUNK] += 1
+        seen[k][begin:begin + N_CHUNK] += 1
     assert all((counts == 1).all() for counts in seen)
 
 

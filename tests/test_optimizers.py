@@ -2,11 +2,12 @@
 
 from types import SimpleNamespace
 
+import chainer
 import chainer.functions as F
 import numpy as np
 import pytest
 
-from yolo_dist import optimizers
+from yolo_dist import momentum_sgd, optimizers
 from yolo_dist.links import Darknet19
 
 
@@ -75,3 +76,88 @@ def test_a_static_loss_scale_is_taken_out_again():
     assert float(param.grad.ravel()[0]) == 128
     optimizer.update()
     np.testing.assert_allclose(param.array, old - .5, rtol=1e-5)
+
+
+def test_a_loss_scale_leaves_weight_decay_alone():
+    """The decay of a step is lr beta w, whatever the loss was multiplied by."""
+    config = SimpleNamespace(base_lr=.5, momentum=.9, weight_decay=.1, lars=None,
+                             weight_decay_on='conv_weights', loss_scale=128.)
+    model = Darknet19(2, width=0.03)
+    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    param = model.head.W
+    old = param.array.copy()
+    loss = F.sum(param * 1e-3)
+    model.cleargrads()
+    loss.backward(loss_scale=optimizer._loss_scale)
+    optimizer.update()
+    np.testing.assert_allclose(param.array, old - .5 * (1e-3 + .1 * old), rtol=1e-4, atol=1e-6)
+
+
+class _UpdateInNumPy:
+    """The kernel of all parameters."""
+
+    n_launches = 0
+
+    def __init__(self, sizes, decays):
+        self.key = sizes, decays
+
+    def __call__(self, params, grads, velocities, *, loss_scale, momentum, lr):
+        type(self).n_launches += 1
+        for w, g, v, decay in zip(params, grads, velocities, self.key[1], strict=True):
+            v[...] = momentum * v - (g / loss_scale + decay * w)
+            w += lr * v
+
+
+@pytest.mark.parametrize('loss_scale', [None, 128.])
+@pytest.mark.parametrize('on', ['conv_weights', 'all'])
+def test_one_kernel_for_all_parameters(monkeypatch, on, loss_scale):
+    """Several updates on a GPU, for which NumPy stands, are those of Chainer's rules; from the
+    second on they are one launch each."""
+    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=.05, lars=None,
+                             weight_decay_on=on, loss_scale=loss_scale)
+
+    def weights():
+        np.random.seed(1)
+        model = Darknet19(2, width=0.03)
+        optimizer = optimizers.create_optimizer(config, model, _Alone())
+        for i in range(4):
+            optimizer.lr = .1 / (i + 1)
+            model.cleargrads()
+            # The head's bias has no gradient.
+            loss = sum(F.sum(param * (i + k)) for k, (name, param) in
+                       enumerate(sorted(model.namedparams())) if name != '/head/b')
+            loss.backward(loss_scale=optimizer._loss_scale)
+            optimizer.update()
+        rule = model.head.W.update_rule
+        return optimizer.t, rule.t, rule.state['v'], [
+            param.array for _, param in sorted(model.namedparams())]
+    *expected_times, expected_velocity, expected = weights()
+    monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
+    monkeypatch.setattr(momentum_sgd, '_Update', _UpdateInNumPy)
+    monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
+    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
+                        lambda xp: chainer.get_device('@numpy'))
+    *times, velocity, found = weights()
+    assert times == expected_times
+    assert _UpdateInNumPy.n_launches == 3
+    np.testing.assert_allclose(velocity, expected_velocity, rtol=1e-5)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_other_rules_stay_chainers(monkeypatch):
+    """With LARS, whose hook looks at norms, no kernel of all parameters is launched."""
+    monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
+    monkeypatch.setattr(momentum_sgd, '_Update', None)
+    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
+                        lambda xp: chainer.get_device('@numpy'))
+    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=0., weight_decay_on='all',
+                             lars=SimpleNamespace(trust_coefficient=.01, weight_decay=.1),
+                             loss_scale=None)
+    model = Darknet19(2, width=0.03)
+    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    for _ in range(2):
+        model.cleargrads()
+        F.sum(model.head.W * 1.0).backward()
+        optimizer.update()
+    assert optimizer.t == 2

@@ -3,9 +3,7 @@ import functools
 
 import numpy as np
 
-# Elements of one block of threads: a block works on one gradient only.
-_N_CHUNK = 1 << 14
-_N_THREADS = 256
+from yolo_dist.array_lists import ArrayLists, create_kernel
 
 _SOURCE = r"""
 #include <cuda_fp16.h>
@@ -21,11 +19,9 @@ __device__ inline void count(unsigned int n, unsigned long long* counter) {
 }
 
 extern "C" __global__ void pack(
-        const unsigned long long* gradients, const int* chunk_gradient, const int* chunk_begin,
-        const int* sizes, const int* places, ELEMENT* packed, float scale,
-        unsigned long long* n_flushed) {
-    const int k = chunk_gradient[blockIdx.x], begin = chunk_begin[blockIdx.x];
-    const int end = min(begin + N_CHUNK, sizes[k]);
+        const unsigned long long* gradients, PARAMETERS,
+        const int* places, ELEMENT* packed, float scale, unsigned long long* n_flushed) {
+    CHUNK
     const float* gradient = (const float*) gradients[k];
     ELEMENT* out = packed + places[k];
     unsigned int flushed = 0;
@@ -40,11 +36,10 @@ extern "C" __global__ void pack(
 }
 
 extern "C" __global__ void unpack(
-        unsigned long long* gradients, const int* chunk_gradient, const int* chunk_begin,
-        const int* sizes, const int* places, const ELEMENT* packed, float scale,
+        const unsigned long long* gradients, PARAMETERS,
+        const int* places, const ELEMENT* packed, float scale,
         unsigned long long* n_not_finite) {
-    const int k = chunk_gradient[blockIdx.x], begin = chunk_begin[blockIdx.x];
-    const int end = min(begin + N_CHUNK, sizes[k]);
+    CHUNK
     float* gradient = (float*) gradients[k];
     const ELEMENT* in = packed + places[k];
     unsigned int not_finite = 0;
@@ -62,22 +57,8 @@ extern "C" __global__ void unpack(
 
 @functools.cache
 def _kernel(name, dtype_char):
-    import cupy
     element = {'e': '__half', 'f': 'float'}[dtype_char]
-    return cupy.RawKernel(_SOURCE, name, options=(f'-DELEMENT={element}', f'-DN_CHUNK={_N_CHUNK}'))
-
-
-def create_chunks(sizes):
-    """Cuts arrays into the pieces of one block of threads each.
-
-    Args:
-        sizes (sequence of int): Elements of each array.
-
-    Returns:
-        tuple of ndarray: Int32, for each piece its array and its first element there.
-    """
-    pieces = [(k, begin) for k, size in enumerate(sizes) for begin in range(0, size, _N_CHUNK)]
-    return tuple(np.array(pieces, np.int32).reshape(-1, 2).T.copy())
+    return create_kernel(_SOURCE, name, options=(f'-DELEMENT={element}',))
 
 
 class GradientPacking:
@@ -101,22 +82,14 @@ class GradientPacking:
         import cupy
         self.sizes, self._dtype = sizes, dtype
         self.n_elements = sum(sizes)
-        places = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int32)
-        chunks = create_chunks(sizes)
-        self._n_blocks = len(chunks[0])
-        self._tables = tuple(map(cupy.asarray, (*chunks, np.array(sizes, np.int32), places)))
+        self._lists = ArrayLists(sizes)
+        self._places = cupy.asarray(np.cumsum((0, *sizes[:-1])).astype(np.int32))
         self.n_flushed = cupy.zeros(1, np.uint64)
         self.n_not_finite = cupy.zeros(len(sizes), np.uint64)
 
     def _launch(self, name, grads, packed, scale, counter):
-        import cupy
-        for grad in grads:
-            if grad.dtype != np.float32 or not grad.flags.c_contiguous:
-                raise TypeError(f'a gradient is {grad.dtype}, expected contiguous float32')
-        addresses = cupy.asarray(np.array([grad.data.ptr for grad in grads], np.uint64))
-        _kernel(name, self._dtype.char)(
-            (self._n_blocks,), (_N_THREADS,),
-            (addresses, *self._tables, packed, np.float32(scale), counter))
+        self._lists.launch(_kernel(name, self._dtype.char), [grads], self._places, packed,
+                           np.float32(scale), counter)
 
     def pack(self, grads, packed, scale):
         """``packed = grads scale``, the products rounded to the packed array's dtype.

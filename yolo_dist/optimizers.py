@@ -1,8 +1,9 @@
 """The optimizer: momentum SGD as Goyal et al. write it, or LARS, averaged by ChainerMN."""
 
 import chainermn
-from chainer.optimizer_hooks import GradientLARS, WeightDecay
-from chainer.optimizers import CorrectedMomentumSGD
+from chainer.optimizer_hooks import GradientLARS
+
+from yolo_dist.momentum_sgd import MomentumSGD, WeightDecay
 
 
 class LARS(GradientLARS):
@@ -53,7 +54,7 @@ def create_optimizer(config, train_chain, comm, *, double_buffering=False):
     Raises:
         RuntimeError: If a parameter is not initialised yet.
     """
-    actual = CorrectedMomentumSGD(lr=config.base_lr, momentum=config.momentum)
+    actual = MomentumSGD(lr=config.base_lr, momentum=config.momentum)
     optimizer = chainermn.create_multi_node_optimizer(
         actual, comm, double_buffering=double_buffering)
     optimizer.setup(train_chain)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from chainer.backends import cuda
 
+from yolo_dist import momentum_sgd
 from yolo_dist.backends.half import from_half, to_half
 from yolo_dist.benchmarks import workloads
 from yolo_dist.datasets import make_mini_imagenet
@@ -74,6 +75,26 @@ def test_gradients_are_packed_as_on_the_cpu(gpu, dtype):
         np.testing.assert_array_equal(cuda.to_cpu(found), grad)
     assert int(packing.n_flushed[0]) == n_flushed
     assert packing.n_not_finite.tolist() == n_not_finite
+
+
+def test_one_kernel_updates_as_chainer_does(gpu, monkeypatch):
+    """Four updates with weight decay by one kernel each, and by Chainer's rules."""
+    def weights():
+        chain = workloads.create_train_chain('darknet19', width=1 / 8)
+        chain.to_device(gpu)
+        optimizer = momentum_sgd.MomentumSGD(lr=.1, momentum=.9).setup(chain)
+        rng = np.random.default_rng(0)
+        for _, param in sorted(chain.namedparams()):
+            param.update_rule.add_hook(momentum_sgd.WeightDecay(.01))
+        for _ in range(4):
+            for _, param in sorted(chain.namedparams()):
+                param.grad = gpu.send(rng.normal(size=param.shape).astype('f'))
+            optimizer.update()
+        return {name: cuda.to_cpu(param.array) for name, param in chain.namedparams()}
+    found = weights()
+    monkeypatch.setattr(momentum_sgd, '_decay_of', lambda rule: None)
+    for name, expected in weights().items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 MEAN = """

@@ -3,6 +3,7 @@ import chainer
 import numpy as np
 
 from yolo_dist import links
+from yolo_dist.momentum_sgd import MomentumSGD, WeightDecay
 
 N_CLASS = {'darknet19': 1000, 'darknet53': 1000, 'yolo_v2': 20, 'yolo_v3': 20}
 _CLASSES = {'darknet19': links.Darknet19, 'darknet53': links.Darknet53,
@@ -95,10 +96,10 @@ def create_training_step(name, *, input_size, batch, width, device='@numpy'):
     """
     chain = create_train_chain(name, width=width)
     arguments = _send(device, chain, create_batch(name, input_size=input_size, batch=batch))
-    optimizer = chainer.optimizers.CorrectedMomentumSGD(lr=1e-6, momentum=.9).setup(chain)
+    optimizer = MomentumSGD(lr=1e-6, momentum=.9).setup(chain)
     for param in chain.params():
         if param.ndim == 4:
-            param.update_rule.add_hook(chainer.optimizer_hooks.WeightDecay(5e-4))
+            param.update_rule.add_hook(WeightDecay(5e-4))
     if chainer.config.dtype is chainer.mixed16:
         optimizer.set_loss_scale(_LOSS_SCALE)
 
