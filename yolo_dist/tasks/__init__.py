@@ -12,6 +12,9 @@ Each task is a module with the same names:
 ``evaluate(config, model, val, comm, device)``  metrics on the held-out set
 ``format_metrics(metrics)``         the metrics as text
 ``draw_examples(config, model, val, path)``  a picture of some predictions
+
+``convert`` waits for no GPU: CuPy puts NumPy's arrays into pinned memory and leaves the copying,
+of images as bytes, to the stream. ``prepare_images`` makes floats of them there.
 """
 
 from yolo_dist.tasks import classification, detection
