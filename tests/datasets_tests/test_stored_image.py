@@ -134,3 +134,16 @@ def test_cut_file_is_refused_before_it_is_decoded(picture):
     for cut in (b'', data[:100], data[:-2], b'text'):
         with pytest.raises(InputError, match='x.jpg'):
             StoredImage(cut, 'x.jpg')
+
+
+@pytest.mark.parametrize('width', [640, 642, 644, 131])
+def test_pixels_lie_where_they_are_cached(width):
+    """Of hardly any row the address is one that libjpeg-turbo writes past the caches."""
+    data = content(Image.new('RGB', (width, 64)))
+    for divisor in (1, 2):
+        pixels, divided_by = StoredImage(data, 'a').decode_rgbx(divisor)
+        assert divided_by == divisor
+        rows = pixels.ctypes.data + pixels.strides[0] * np.arange(len(pixels))
+        assert (rows % 32 == 0).mean() <= 1 / 8
+        # OpenCV takes a pixel as one word.
+        assert (rows % 4 == 0).all()
