@@ -1,5 +1,7 @@
 """A packed data set is the same data set."""
+import collections
 import hashlib
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -127,6 +129,55 @@ def test_threads_read_it_at_once(roots):
     assert len(results) == 3
     for result in results:
         assert_same(result, expected)
+
+
+def test_forked_process_reads_it_too(roots):
+    """A process forked from one that has read the file reads it, and both go on."""
+    tree = open_file_tree(roots / 'detection.lmdb')
+    path = 'VOC2007/ImageSets/Main/trainval.txt'
+    expected = tree.read(path)
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(tree.read(path)))
+    child.start()
+    sender.close()
+    assert receiver.recv() == expected
+    child.join()
+    assert tree.read(path) == expected
+
+
+def test_reading_writes_nothing(roots):
+    """There is no lock file, so that it can be read where nobody may write."""
+    for task in FILES:
+        load(task, roots / f'{task}.lmdb')[0][0]
+    assert {path.name for path in roots.iterdir()} == {
+        *FILES, *(f'{task}.lmdb' for task in FILES)}
+
+
+def test_damage_is_an_error_that_names_the_file(tmp_path):
+    """A page of zeros, as an interrupted copy may leave it, is found by whoever needs it."""
+    names = [f'{i:03d}' for i in range(60)]
+    (tmp_path / 'set').mkdir()
+    for name in names:
+        (tmp_path / 'set' / name).write_bytes(name.encode() * 300)
+    pack_files(open_file_tree(tmp_path / 'set'), names, tmp_path / 'set.lmdb', progress=len_of)
+    whole = (tmp_path / 'set.lmdb').read_bytes()
+    n_errors = collections.Counter()
+    for at in range(2 * 4096, len(whole), 4096):
+        path = tmp_path / f'{at}.lmdb'
+        path.write_bytes(whole[:at] + bytes(4096) + whole[at + 4096:])
+        try:
+            tree = open_file_tree(path)
+        except InputError:
+            continue
+        for method in (tree.read, tree.is_file):
+            for name in names:
+                try:
+                    assert method(name) in (True, name.encode() * 300)
+                except InputError as error:
+                    assert f'{at}.lmdb: the packed data set is damaged' in str(error)
+                    n_errors[method.__name__] += 1
+    assert n_errors['read'] > 0 < n_errors['is_file']
 
 
 def test_what_is_not_in_it_is_named(roots):

@@ -1,4 +1,5 @@
 """The files of a data set: in a folder, or all of them packed into one file."""
+import contextlib
 import errno
 import functools
 import os
@@ -105,11 +106,15 @@ class PackedTree:
 
     def __init__(self, root):
         self.root = str(root)
-        self._environment()
+        _open_environment(os.path.realpath(root))
 
     def read(self, path):
         """See :meth:`FolderTree.read`."""
-        content = self._get(path.encode())
+        key = path.encode()
+        content = None
+        if len(key) <= _MAX_KEY_BYTES:
+            with self._transaction() as transaction:
+                content = transaction.get(key)
         if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return content
@@ -128,7 +133,7 @@ class PackedTree:
         """See :meth:`FolderTree.list`; a folder that is not there is empty."""
         prefix = f'{path}/'.encode()
         names = []
-        with self._environment().begin() as transaction, transaction.cursor() as cursor:
+        with self._transaction() as transaction, transaction.cursor() as cursor:
             found = cursor.set_range(prefix)
             while found and cursor.key().startswith(prefix):
                 name, slash, _ = cursor.key()[len(prefix):].partition(b'/')
@@ -138,27 +143,26 @@ class PackedTree:
                 found = cursor.set_range(prefix + name + b'0') if slash else cursor.next()
         return names
 
-    def _environment(self):
-        return _open_environment(os.path.realpath(self.root), os.getpid())
-
-    def _get(self, key):
-        if len(key) > _MAX_KEY_BYTES:
-            return None
+    @contextlib.contextmanager
+    def _transaction(self):
         try:
-            with self._environment().begin() as transaction:
-                return transaction.get(key)
+            with _open_environment(os.path.realpath(self.root)).begin() as transaction:
+                yield transaction
         except lmdb.Error as error:
-            raise OSError(errno.EIO, f'the packed file is damaged: {error}', self.root) from error
+            raise InputError(f'{self.root}: the packed data set is damaged ({error}); copy or '
+                             'pack it again') from error
 
     def _first_key(self, key):
         """The first key that is not before the given one; empty if there is none."""
-        with self._environment().begin() as transaction, transaction.cursor() as cursor:
+        with self._transaction() as transaction, transaction.cursor() as cursor:
             return cursor.key() if cursor.set_range(key[:_MAX_KEY_BYTES]) else b''
 
 
-# LMDB allows one map of a file in a process, and none that a fork has copied.
+_environments = []  # open in this process; LMDB allows one of a file
+
+
 @functools.cache
-def _open_environment(path, pid):
+def _open_environment(path):
     environment = None
     try:
         # No lock file: nobody writes. No read-ahead: examples are read in random order.
@@ -172,7 +176,18 @@ def _open_environment(path, pid):
                 f'{path}: neither a folder nor a packed data set ({error}); data.root is a '
                 'folder, or a file written by python -m yolo_dist.pack_data') from error
         raise
+    _environments.append(environment)
     return environment
+
+
+def _close_inherited():
+    """Closes what a fork has copied, which LMDB does not allow to be used; opened anew later."""
+    _open_environment.cache_clear()
+    while _environments:
+        _environments.pop().close()
+
+
+os.register_at_fork(after_in_child=_close_inherited)
 
 
 def _check(environment, path):
