@@ -12,9 +12,12 @@ import pytest
 
 from yolo_dist import bench
 from yolo_dist.benchmarks import evaluation, gpu, gpu_record, input_files, timing, workloads
+from yolo_dist.benchmarks.roofline import Roofline
+from yolo_dist.benchmarks.timing import Timing
 from yolo_dist.datasets import StoredImage
 from yolo_dist.errors import InputError
 from yolo_dist.links import count_operations
+from yolo_dist.links.conv_block import ConvBlock
 
 SMALL = ['--width', '0.0625', '--input-size', '32', '--batch', '2', '--repeats', '2']
 
@@ -38,6 +41,31 @@ def test_infer_and_loss_of_a_detector(tmp_path):
     assert json.loads(path.read_text())['selection_share_of_forward'] > 0
     bench.main(['loss', *SMALL, '--json', str(path)])
     assert json.loads(path.read_text())['share_of_step'] > 0
+
+
+class TwoBlocks(chainer.Sequential):
+    def __init__(self):
+        super().__init__(lambda imgs: imgs.astype(np.float32), ConvBlock(3, 8, 1, bn_decay=.9),
+                         ConvBlock(8, 16, 3, bn_decay=.9))
+
+
+@pytest.mark.parametrize('training, n_passes, n_values', [
+    (False, 1, 11 + 3 * 24), (True, 3, 3 * 11 + 11 * 24)])
+def test_roofline_counts_what_a_step_needs(training, n_passes, n_values):
+    """Winograd's 3x3 convolution multiplies 16 times for a 2x2 tile, instead of 36 times."""
+    model = TwoBlocks()
+    n_pixels = 2 * 32 * 32
+    roofline = Roofline(model, input_size=32, batch=2, training=training)
+    second = Timing((1.,))
+    found = roofline.figures({'ours': second, 'sgemm': second, 'copy': Timing((.5,))})
+    assert found['gflop_per_second'] == pytest.approx(
+        n_passes * n_pixels * 2 * (3 * 8 + 8 * 16 * 9) / 1e9)
+    assert found['products_milliseconds_at_sgemm'] == pytest.approx(
+        1e3 * n_passes * n_pixels * (3 * 8 + 8 * 16 * 4) / 1536 ** 3)
+    n_bytes = 4 * (n_pixels * n_values + training * 7 * model.count_params())
+    assert found['passes_milliseconds_at_copy'] == pytest.approx(1e3 * n_bytes / 2 ** 28 / 2)
+    assert found['share_of_roofline'] == pytest.approx(
+        (found['products_milliseconds_at_sgemm'] + found['passes_milliseconds_at_copy']) / 1e3)
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -14,14 +14,13 @@ from yolo_dist.benchmarks.evaluation import measure_evaluation
 from yolo_dist.benchmarks.gpu import measure_gpu
 from yolo_dist.benchmarks.gpu_record import RECORD, record_gpu
 from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
+from yolo_dist.benchmarks.roofline import Roofline
 from yolo_dist.benchmarks.scaling import measure_scaling
-from yolo_dist.benchmarks.timing import alternate, create_sgemm, ratio
+from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
-from yolo_dist.links import count_operations
-from yolo_dist.scaling import FORWARD_PASSES_PER_STEP
 
 _DETECTORS = [name for name in workloads.N_CLASS if workloads.is_detector(name)]
 
@@ -216,8 +215,10 @@ def _measure_steps(arguments):
     is_training = arguments.command == 'train'
     create = workloads.create_training_step if is_training else workloads.create_inference
     step, link = create(arguments.model, **_size(arguments))
-    sgemm, sgemm_operations = create_sgemm()
-    contestants = {'sgemm': sgemm, 'ours': step}
+    model = link.model if is_training else link
+    roofline = Roofline(model, input_size=arguments.input_size, batch=arguments.batch,
+                        training=is_training)
+    contestants = {**roofline.contestants, 'ours': step}
     if arguments.against == 'torch':
         contestants['torch'] = create_torch_step(
             arguments.model, **_size(arguments), threads=arguments.threads, training=is_training)
@@ -231,19 +232,11 @@ def _measure_steps(arguments):
             arguments.model, input_size=arguments.input_size, width=arguments.width)
     timings = alternate(contestants, repeats=arguments.repeats)
 
-    operations = count_operations(link.model if is_training else link,
-                                  input_size=arguments.input_size) * arguments.batch
-    if is_training:
-        operations *= FORWARD_PASSES_PER_STEP
-    ours, peak = timings['ours'], timings['sgemm']
+    ours = timings['ours']
     figures = {
         'milliseconds': 1e3 * ours.median, 'spread': ours.spread,
         'images_per_second': arguments.batch / ours.median,
-        'best_images_per_second': arguments.batch / ours.best,
-        'gflop_per_second': operations / ours.median / 1e9,
-        'sgemm_gflop_per_second': sgemm_operations / peak.median / 1e9,
-        'share_of_sgemm': ratio(peak, ours) * operations / sgemm_operations,
-    }
+        'best_images_per_second': arguments.batch / ours.best, **roofline.figures(timings)}
     if arguments.against is not None:
         other = timings[arguments.against]
         figures |= {
