@@ -7,6 +7,7 @@ import simplejpeg
 from PIL import Image
 
 from yolo_dist.datasets import StoredImage
+from yolo_dist.datasets.image_headers import parse_jpeg_header
 from yolo_dist.errors import InputError
 
 
@@ -86,6 +87,39 @@ def test_reduced_sizes(picture, divisor, flags):
     error = np.abs(pixels[..., :3] - means)[inside]
     assert error.mean() < 1.5
     assert np.abs(pixels[:, 1:, :3] - means[:, :-1])[inside].mean() > 4 * error.mean()
+
+
+@pytest.mark.parametrize('mode, options', [
+    *JPEGS.values(), ('RGB', {'restart_marker_rows': 1}), ('RGB', {'exif': b'turned'})],
+    ids=[*JPEGS, 'restarts', 'turned'])
+@pytest.mark.parametrize('divisor', [1, 2, 8])
+def test_rows_that_are_not_needed_are_left_out(picture, mode, options, divisor):
+    """Those that come are the same to the bit as those of the whole image, and are enough."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {**options, **({'exif': exif} if 'exif' in options else {})}
+    data = content(picture.resize((131, 203)).convert(mode), quality=90, **options)
+    whole, divided_by = StoredImage(data, 'a').decode_rgbx(divisor)
+    can_be_cut = mode != 'CMYK' and 'progressive' not in options and 'exif' not in options
+    for n_rows in (1, 31, 32, 100, 160, 170, 203, 500):
+        pixels, same = StoredImage(data, 'a').decode_rgbx(divisor, n_rows)
+        assert same == divided_by and len(pixels) * same >= min(n_rows, len(whole) * same)
+        rows = min(len(pixels), -(-n_rows // same))
+        np.testing.assert_array_equal(pixels[:rows, :, :3], whole[:rows, :, :3])
+        assert (len(pixels) < len(whole)) == (can_be_cut and n_rows < 191)
+    image = StoredImage(data, 'a')
+    image.decode_rgbx(divisor, 1)
+    assert image.shape == image.decode().shape == StoredImage(data, 'a').decode().shape
+
+
+def test_scan_for_each_component_is_not_cut(picture):
+    """Where the scans say so, all rows are decoded; so is a file that ends at its scan."""
+    data = content(picture.resize((40, 203)))
+    scan = data.index(b'\xff\xda')
+    odd = data[:scan + 4] + b'\1' + data[scan + 5:]
+    assert parse_jpeg_header(data).height_at is not None
+    assert parse_jpeg_header(odd).height_at is None
+    assert not parse_jpeg_header(data[:scan + 4]).is_whole
 
 
 def test_what_cannot_be_reduced_comes_whole(picture):

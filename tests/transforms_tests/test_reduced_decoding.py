@@ -30,9 +30,10 @@ class Recorder:
         self.shape = self._image.shape
         self.shrinks = []
 
-    def decode_rgbx(self, shrink):
+    def decode_rgbx(self, shrink, n_rows):
         self.shrinks.append(shrink)
-        return self._image.decode_rgbx(shrink if self._reduced else 1)
+        return self._image.decode_rgbx(shrink, n_rows) if self._reduced else (
+            self._image.decode_rgbx())
 
 
 def encode(pixels):
@@ -130,3 +131,43 @@ def test_file_and_array_give_the_same_example(transform, insize):
                 for img in (StoredImage(data, 'a'), StoredImage(data, 'a').decode())]
         for a, b in zip(*outs, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize('transform, insize, size_wh', [
+    (classification(min_crop_px=200, max_crop_px=400), 128, (400, 300)),
+    (classification(min_crop_px=130, max_crop_px=300), 96, (800, 700)),
+    (detection('crop'), 200, (250, 300)), (detection('crop'), 96, (500, 600))])
+def test_rows_below_those_that_show_play_no_part(transform, insize, size_wh):
+    """An example is the same to the bit, whether or not the rest of its file was decoded."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size_wh[::-1], 3), dtype=np.uint8)
+    image = StoredImage(encode(noise), 'a')
+    height = size_wh[1]
+
+    class Spoilt:
+        """Of the rows below those asked for nothing is left."""
+
+        shape = image.shape
+
+        def __init__(self, n_spared):
+            self.n_spared = n_spared
+
+        def decode_rgbx(self, shrink, n_rows):
+            self.n_rows = n_rows
+            pixels, divisor = image.decode_rgbx(shrink)
+            pixels[max(0, n_rows - self.n_spared) // divisor:] = 0
+            return pixels, divisor
+
+    rest = () if isinstance(transform, ClassificationTrainTransform) else (np.zeros(1, int),)
+    first = np.array([[1, 1, 9, 9]], np.float32) if rest else 0
+    n_cut = n_changed = 0
+    for seed in range(12):
+        outs = []
+        for n_spared in (-2 * height, 0, height // 8):
+            spoilt = Spoilt(n_spared)
+            outs.append(transform(spoilt, first, *rest, insize=insize,
+                                  rng=np.random.default_rng(seed))[0])
+        np.testing.assert_array_equal(outs[1], outs[0])
+        n_cut += spoilt.n_rows < height
+        # Negative control: an eighth of the image less is missed.
+        n_changed += (outs[2] != outs[0]).any()
+    assert n_cut >= 3 and n_changed == 12

@@ -40,10 +40,10 @@ class _StopWatch:
         self._image = image
         self.shape = image.shape
 
-    def decode_rgbx(self, shrink):
+    def decode_rgbx(self, *needed):
         start = time.perf_counter()
         try:
-            return self._image.decode_rgbx(shrink)
+            return self._image.decode_rgbx(*needed)
         finally:
             _StopWatch.seconds += time.perf_counter() - start
 

@@ -11,6 +11,7 @@ PNG_START = b'\x89PNG\r\n\x1a\n'
 _PNG_CHUNKS = {b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND', b'eXIf'}
 
 _APP1, _START_OF_SCAN = 0xe1, 0xda
+_SEQUENTIAL_HUFFMAN_FRAMES = 0xc0, 0xc1
 _ORIENTATION_TAG = 0x0112
 
 
@@ -21,10 +22,14 @@ class JPEGHeader(NamedTuple):
         is_whole (bool): Whether an end-of-image marker follows the start of the pixels.
         orientation (int): Of EXIF, 1 to 8: how the stored picture is to be turned; 1 is not
             at all.
+        height_at (int): Where in the file the height stands, two bytes; ``None`` unless all
+            components of a pixel are stored together, row by row from the top, so that a smaller
+            height gives the same picture, cut.
     """
 
     is_whole: bool
     orientation: int
+    height_at: int | None
 
 
 def parse_jpeg_header(data):
@@ -39,19 +44,23 @@ def parse_jpeg_header(data):
     Returns:
         JPEGHeader: What was found.
     """
-    orientation = None
+    orientation = height_at = None
     at = len(JPEG_START)
     while at + 4 <= len(data) and data[at] == 0xff:
         marker, length = data[at + 1], int.from_bytes(data[at + 2:at + 4], 'big')
         if marker == _START_OF_SCAN:
+            if height_at and data[at + 4:at + 5] != data[height_at + 4:height_at + 5]:
+                height_at = None  # a scan for each component
             # From the end, where the marker usually is.
-            return JPEGHeader(data.rfind(b'\xff\xd9') > at, orientation or 1)
+            return JPEGHeader(data.rfind(b'\xff\xd9') > at, orientation or 1, height_at)
+        if marker in _SEQUENTIAL_HUFFMAN_FRAMES:
+            height_at = at + 5
         if marker == _APP1 and orientation is None:
             orientation = _exif_orientation(data[at + 4:at + 2 + length])
         # Fill bytes may stand before a marker; the markers below have no length.
         is_bare = marker == 0x01 or 0xd0 <= marker <= 0xd7
         at += 1 if marker == 0xff else 2 if is_bare else 2 + length
-    return JPEGHeader(False, orientation or 1)
+    return JPEGHeader(False, orientation or 1, None)
 
 
 def _exif_orientation(segment):

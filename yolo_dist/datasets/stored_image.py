@@ -15,6 +15,8 @@ from yolo_dist.errors import InputError
 _JPEG_COLOURS = {'YCbCr', 'RGB', 'Gray'}
 # Below this simplejpeg could find a smaller scale that gives as many pixels.
 _MIN_REDUCED_PX = 16
+# No JPEG has higher blocks of pixels; within them rows depend on each other.
+_BLOCK_ROWS = 32
 # libjpeg-turbo writes rows that start at such an address past the caches, and the transform, which
 # reads them next, takes two to three times as long.
 _UNCACHED_BYTES = 32
@@ -27,7 +29,8 @@ class StoredImage:
     converted; an alpha channel is dropped; of an animation the first picture is taken.
 
     Of a JPEG only the header is read here, so that a transform that shrinks it can have it
-    decoded at 1/2, 1/4 or 1/8 of its size; other formats are decoded at once. JPEGs are decoded
+    decoded at 1/2, 1/4 or 1/8 of its size, and one that cuts it only down to the last row that
+    shows; other formats are decoded at once. JPEGs are decoded
     by simplejpeg (libjpeg-turbo), to the same pixels as by OpenCV and faster; what it refuses,
     such as CMYK or a file with a fault that does no harm, OpenCV decodes.
 
@@ -52,12 +55,15 @@ class StoredImage:
         self._name = name
         self._pixels = None
         self._orientation = 1
+        self._height_at = None
         if data.startswith(JPEG_START):
             header = parse_jpeg_header(data)
             if not header.is_whole:
                 self._raise_damaged()
             if apply_orientation:
                 self._orientation = header.orientation
+            if self._orientation == 1:
+                self._height_at = header.height_at
             size_hw = _jpeg_size(data)
             if size_hw is None:
                 # OpenCV must not turn it, too.
@@ -86,19 +92,21 @@ class StoredImage:
             InputError: If the file turns out to be damaged.
         """
         if self._pixels is None:
-            self._pixels = self._decode_jpeg('RGB', 1)
+            self._pixels = self._decode_jpeg('RGB')
         return self._pixels.transpose(2, 0, 1)
 
-    def decode_rgbx(self, shrink=1):
+    def decode_rgbx(self, shrink=1, n_rows=None):
         """Decodes the image for OpenCV, which is faster with four channels than with three.
 
         Args:
             shrink ({1, 2, 4, 8}): What the size may be divided by.
+            n_rows (int): How many of the ``H`` rows are needed, from the top; ``None`` means
+                all.
 
         Returns:
-            tuple: uint8 ``(ceil(H / s), ceil(W / s), 4)``, RGB and a byte without meaning; and
-            ``s``, which is ``shrink``, or 1 if the file cannot be decoded so. A pixel is the
-            mean of ``s x s``.
+            tuple: uint8 ``(ceil(H / s), ceil(W / s), 4)``, RGB and a byte without meaning,
+            perhaps without rows that are not needed; and ``s``, which is ``shrink``, or 1 if the
+            file cannot be decoded so. A pixel is the mean of ``s x s``.
 
         Raises:
             InputError: If the file turns out to be damaged.
@@ -108,18 +116,29 @@ class StoredImage:
         if self._orientation != 1 or min(self.shape[1:]) < _MIN_REDUCED_PX:
             shrink = 1
         if self._pixels is None:
-            pixels = self._decode_jpeg('RGBX', shrink)
+            pixels = self._decode_jpeg('RGBX', shrink, n_rows)
             if pixels.shape[2] == 4:
                 return pixels, shrink
             self._pixels = pixels
         return cv2.cvtColor(self._pixels, cv2.COLOR_RGB2RGBA), 1
 
-    def _decode_jpeg(self, colours, shrink):
-        height, width = (-(-side // shrink) for side in self.shape[1:])
+    def _decode_jpeg(self, colours, shrink=1, n_rows=None):
+        height, width = self.shape[1:]
+        data = self._data
+        if n_rows is not None and self._height_at is not None:
+            # One more, as the last row of a block is smoothed with the first of the next.
+            n_rows = -(-(n_rows + 1) // _BLOCK_ROWS) * _BLOCK_ROWS
+            if n_rows < height:
+                height = n_rows
+                at = self._height_at
+                data = b''.join((data[:at], height.to_bytes(2, 'big'), data[at + 2:]))
+        height, width = -(-height // shrink), -(-width // shrink)
         least = {'min_height': height, 'min_width': width} if shrink > 1 else {}
         memory = _cached_memory(height * width * len(colours))
         try:
-            pixels = simplejpeg.decode_jpeg(self._data, colours, buffer=memory, **least)
+            # To the decoder what follows the last row is a fault.
+            pixels = simplejpeg.decode_jpeg(data, colours, buffer=memory,
+                                            strict=data is self._data, **least)
         except ValueError:
             pixels = self._decode_by_opencv(ignore_orientation=True)
         return _turn(pixels, self._orientation)

@@ -63,8 +63,12 @@ class ClassificationTrainTransform:
         """
         out_hw = height_width(insize)
         warp = self.draw_warp(img.shape[1:], out_hw, rng)
-        # Pixels of the image from one of the result to the next, along the closer axis.
-        pixels, divisor = to_rgbx(img, np.hypot(*warp[:, :2]).min())
+        # Pixels of the image from one of the result to the next, along the closer axis; and the
+        # row where the lowest corner of the result lies.
+        shrink = np.hypot(*warp[:, :2]).min()
+        last_row = warp[1, 2] + sum(max(0, step * (side - 1))
+                                    for step, side in zip(warp[1], out_hw[::-1]))
+        pixels, divisor = to_rgbx(img, shrink, last_row)
         warped = cv2.warpAffine(pixels, reduced_warp(warp, divisor), out_hw[::-1],
                                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         return self._distort_colours(warped, rng), label

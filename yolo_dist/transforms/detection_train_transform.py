@@ -64,7 +64,7 @@ class DetectionTrainTransform:
         """
         canvas_hw = height_width(insize)
         placement = self._draw_placement(img.shape[1:], canvas_hw, self._jitter, rng)
-        drawn = placement.resize(*to_rgbx(img, placement.shrink))
+        drawn = placement.resize(*to_rgbx(img, placement.shrink, placement.source[2]))
         top, left, _, right = placement.target
         bbox = placement.map_bbox(bbox)
         if self._flip and rng.random() < 0.5:

@@ -22,7 +22,7 @@ def to_interleaved(img):
     return np.ascontiguousarray(img.transpose(1, 2, 0))
 
 
-def to_rgbx(img, shrink):
+def to_rgbx(img, shrink, last_row):
     """Image with four interleaved channels, with which OpenCV is fastest.
 
     Args:
@@ -30,14 +30,18 @@ def to_rgbx(img, shrink):
             or decoded.
         shrink (float): By how much the image will be shrunk at least; see
             :func:`reduced_warp`.
+        last_row (float): The last row of the image that will be sampled; may lie beyond it.
 
     Returns:
         tuple: uint8 ``(H', W', 4)``, contiguous; and what the size of the image was divided by
-        to get it: 2, 4 or 8, at most ``shrink``, where a file can be decoded so, else 1.
+        to get it: 2, 4 or 8, at most ``shrink``, where a file can be decoded so, else 1. Of a
+        file there may be no rows that are not sampled.
     """
     if isinstance(img, np.ndarray):
         return cv2.cvtColor(to_interleaved(img), cv2.COLOR_RGB2RGBA), 1
-    return img.decode_rgbx(min(8, 2 ** max(0, math.floor(math.log2(shrink)))))
+    divisor = min(8, 2 ** max(0, math.floor(math.log2(shrink))))
+    # Between two rows of the reduced image a mixture of both is taken.
+    return img.decode_rgbx(divisor, max(1, math.ceil(last_row) + 2 * divisor))
 
 
 def reduced_warp(warp, divisor):
