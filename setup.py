@@ -23,7 +23,7 @@ setup(
         'mpi4py>=4,<5',
         'numba>=0.60',
         'numpy>=1.24,<3',
-        'opencv-python-headless>=4.6',
+        'opencv-python-headless>=4.11',
         'pydantic>=2.5,<3',
         'PyYAML>=6',
         'simplejpeg>=1.7',

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import yolo_dist  # noqa: F401
+from yolo_dist.datasets import make_mini_voc
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -88,3 +89,11 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker('gpu'):
                 item.add_marker(pytest.mark.skip(reason=f'no GPU: {cuda["reason"]}'))
+
+
+@pytest.fixture(scope='session')
+def mini_voc(tmp_path_factory):
+    """Root of a VOC-style set of 22 training and 7 held-out images."""
+    path = tmp_path_factory.mktemp('data') / 'mini-voc'
+    make_mini_voc(path, n_trainval=22, n_test=7)
+    return path

@@ -251,6 +251,7 @@ def test_input_pipeline_is_set_beside_decoding_and_chainercv(tmp_path):
                 '--json', str(path)])
     figures = json.loads(path.read_text())
     assert figures['n_images'] == 3 and figures['images'] == str(tmp_path)
+    assert figures['mean_kilopixels'] == pytest.approx(60 * 90 / 1e3)
     for task in ('classification', 'detection'):
         assert figures[f'{task}_times_imdecode'] > 0 < figures[f'{task}_times_chainercv']
         assert figures[f'{task}_images_per_second'] == pytest.approx(

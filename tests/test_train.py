@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from yolo_dist.datasets import make_mini_imagenet, make_mini_voc
+from yolo_dist.datasets import make_mini_imagenet
 from yolo_dist.results import find_snapshot
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -31,13 +31,6 @@ def settings(overrides):
 def mini_imagenet(tmp_path_factory):
     path = tmp_path_factory.mktemp('data') / 'mini-imagenet'
     make_mini_imagenet(path, n_train=30, n_val=11, size_px=32)
-    return path
-
-
-@pytest.fixture(scope='session')
-def mini_voc(tmp_path_factory):
-    path = tmp_path_factory.mktemp('data') / 'mini-voc'
-    make_mini_voc(path, n_trainval=22, n_test=7)
     return path
 
 

@@ -2,8 +2,6 @@
 
 import pathlib
 
-from yolo_dist.errors import InputError
-
 
 def missing_prerequisites(config, *, results):
     """Says what a run needs and does not find.
@@ -26,21 +24,6 @@ def missing_prerequisites(config, *, results):
         problems.append(
             f'model.pretrained: there is no {weights}; {_how_to_make(weights, results)}')
     return problems
-
-
-def check_prerequisites(config, *, results):
-    """Checks that a run finds its data and the weights it starts from.
-
-    Args:
-        config (~yolo_dist.config.RunConfig): The run.
-        results (str): The folder of all result directories.
-
-    Raises:
-        InputError: One line for each thing that is missing.
-    """
-    problems = missing_prerequisites(config, results=results)
-    if problems:
-        raise InputError('\n'.join(f'{config.name}: {problem}' for problem in problems))
 
 
 def _how_to_make(weights, results):

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from yolo_dist.datasets import DIGIT_NAMES, make_mini_voc
+from yolo_dist.datasets import DIGIT_NAMES
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
@@ -41,14 +41,6 @@ def experiment():
 def repository():
     """The checkout."""
     return ROOT
-
-
-@pytest.fixture(scope='session')
-def mini_voc(tmp_path_factory):
-    """Root of a VOC-style set of 22 training and 7 held-out images."""
-    path = tmp_path_factory.mktemp('data') / 'mini-voc'
-    make_mini_voc(path, n_trainval=22, n_test=7)
-    return path
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from yolo_dist.config import dump_config, load_config
 from yolo_dist.errors import InputError
-from yolo_dist.prerequisites import check_prerequisites
+from yolo_dist.prerequisites import missing_prerequisites
 from yolo_dist.submit import main
 
 
@@ -165,18 +165,15 @@ def test_a_site_has_to_be_chosen(experiment, arguments, message):
     assert message in str(caught.value)
 
 
-def test_prerequisites_can_be_checked_elsewhere(experiment):
-    """`train` may ask the same; each thing that is missing is one line with the run's name."""
+def test_prerequisites_are_all_named(experiment):
+    """Data and weights that are missing are two messages; made data need no folder."""
     config = load_config(experiment, row='yolo_v3_k8', overrides=['data.root=nowhere'],
                          results='some/results')
-    with pytest.raises(InputError) as caught:
-        check_prerequisites(config, results='some/results')
-    assert [line.split(': ')[:2] for line in str(caught.value).splitlines()] == [
-        ['table2/yolo_v3_k8/seed_0', 'data.root'],
-        ['table2/yolo_v3_k8/seed_0', 'model.pretrained']]
+    missing = missing_prerequisites(config, results='some/results')
+    assert [message.split(': ')[0] for message in missing] == ['data.root', 'model.pretrained']
     synthetic = load_config(experiment, row='yolo_v3_k8', overrides=[
         'data.root=nowhere', 'data.n_synthetic_examples=100', 'model.pretrained=null'])
-    check_prerequisites(synthetic, results='results')
+    assert missing_prerequisites(synthetic, results='results') == []
 
 
 def test_a_pbs_job_submits_its_successor(queue, tmp_path, experiment, small, write_site,

@@ -93,21 +93,29 @@ def check_requeued(job_id, directory, state, read):
     assert log.count('resumed from') == 1
 
 
-def test_slurm_queues_a_warned_job_again(slurm, submit, small, write_site, visit, state, read,
-                                         tmp_path, experiment):
+@pytest.fixture
+def start(submit, visit, state):
+    """Submits, waits for the first report, gives the job: ``start(arguments, env, directory)``."""
+    def start(arguments, env, directory):
+        done = submit(*arguments, env=env)
+        assert done.returncode == 0, done.stderr
+        visit(env)
+        wait_until((directory / 'log.json').exists, seconds=PATIENCE, what='the first report')
+        assert state().state == 'running'
+        return done.stdout.split()[-1]
+    return start
+
+
+def test_slurm_queues_a_warned_job_again(slurm, start, small, write_site, state, read, tmp_path,
+                                         experiment):
     """The signal of a time limit makes a snapshot; the job waits, goes on from it and finishes.
 
     Slurm looks at time limits twice a minute; here it is told to send their signal at once.
     """
     site = write_site('slurm', ['--nodes=$n_nodes', '--ntasks-per-node=$processes_per_node'])
     arguments = [experiment, '--run', 'yolo_v2_k8', '--site', site, *small(*LONG)]
-    done = submit(*arguments, env=slurm)
-    assert done.returncode == 0, done.stderr
-    job_id = done.stdout.split()[-1]
     directory = tmp_path / 'results' / ROW
-    visit(slurm)
-    wait_until((directory / 'log.json').exists, seconds=PATIENCE, what='the first report')
-    assert state().state == 'running'
+    job_id = start(arguments, slurm, directory)
     ask('scancel', '--batch', '--signal=USR1', job_id)
     stopped = wait_until(lambda: (now := state()).state == 'stopped' and now, seconds=PATIENCE,
                          what=f'a stop\n{log_of(directory)}')
@@ -119,18 +127,13 @@ def test_slurm_queues_a_warned_job_again(slurm, submit, small, write_site, visit
     assert f'resumed from {snapshot.relative_to(tmp_path)}' in log_of(directory)
 
 
-def test_gridengine_queues_a_warned_job_again(gridengine, submit, small, write_site, visit, state,
-                                              read, tmp_path, experiment):
+def test_gridengine_queues_a_warned_job_again(gridengine, start, small, write_site, state, read,
+                                              tmp_path, experiment):
     """The launcher's own warning, given here ahead of time, and the exit status 99."""
     site = write_site('uge', ['-pe', 'test', '$n_processes'])
-    done = submit(experiment, '--run', 'yolo_v2_k8', '--site', site, *small(*LONG),
-                  env=gridengine)
-    assert done.returncode == 0, done.stderr
-    job_id = done.stdout.split()[-1]
     directory = tmp_path / 'results' / ROW
-    visit(gridengine)
-    wait_until((directory / 'log.json').exists, seconds=PATIENCE, what='the first report')
-    assert state().state == 'running'
+    job_id = start([experiment, '--run', 'yolo_v2_k8', '--site', site, *small(*LONG)], gridengine,
+                   directory)
     process, = pathlib.Path(gridengine['SGE_ROOT']).glob(
         f'execd/*/active_jobs/{job_id}.1/job_pid')
     os.kill(int(process.read_text()), signal.SIGUSR1)

@@ -1,4 +1,5 @@
 """The way from image files to augmented training examples, on one core."""
+import math
 import multiprocessing
 import tempfile
 import time
@@ -11,7 +12,7 @@ from yolo_dist.allocator import keep_freed_memory
 from yolo_dist.benchmarks import chainercv_transforms
 from yolo_dist.benchmarks.input_files import make_photographs, read_photographs, write_tree
 from yolo_dist.benchmarks.timing import alternate, ratio
-from yolo_dist.datasets import VOCDetectionDataset, load_imagenet
+from yolo_dist.datasets import StoredImage, VOCDetectionDataset, load_imagenet
 from yolo_dist.iterators import StreamIterator
 from yolo_dist.stream import InputSizeSchedule, TrainingStream, example_rng
 from yolo_dist.transforms import ClassificationTrainTransform, DetectionTrainTransform
@@ -117,7 +118,9 @@ def measure_input(arguments):
     tasks = [arguments.task] if arguments.task else list(INPUT_SIZE_PX)
     figures = {
         'images': 'photographs of scikit-image' if arguments.data is None else arguments.data,
-        'n_images': len(files), 'mean_kilobytes': np.mean([len(data) for data in files]) / 1e3}
+        'n_images': len(files), 'mean_kilobytes': np.mean([len(data) for data in files]) / 1e3,
+        'mean_kilopixels': np.mean([math.prod(StoredImage(data, 'file').shape[1:])
+                                    for data in files]) / 1e3}
     with tempfile.TemporaryDirectory() as root:
         write_tree(Path(root), files)
         (Path(root) / 'list.txt').write_text(''.join(
