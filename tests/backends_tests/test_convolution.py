@@ -114,6 +114,7 @@ def test_large_layers_are_cut_into_pieces(monkeypatch):
     monkeypatch.setattr(winograd, '_CHUNK_BYTES', 1)
     monkeypatch.setattr(winograd, '_MIN_CHUNK', 5)
     monkeypatch.setattr(im2col, '_CHUNK_BYTES', 1)
+    monkeypatch.setattr(im2col, '_SHARED_CHUNK_BYTES', 1)
     monkeypatch.setattr(im2col, '_MIN_CHUNK', 7)
     monkeypatch.setattr(planes, '_CHUNK_BYTES', 1)
     for case in (CASES[2], CASES[5], CASES[7], CASES[11], CASES[13]):

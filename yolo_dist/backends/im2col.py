@@ -6,11 +6,13 @@ from yolo_dist.backends.threads import n_threads, parallel_ranges, split
 from yolo_dist.backends.workspace import scratch
 
 _CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time, within its L2 cache
+# Of patches that all threads work on at a time: to wake them takes as long as some stretches.
+_SHARED_CHUNK_BYTES = 1 << 23
 _MIN_CHUNK = 128  # patches; fewer make a poor matrix product
 
 
-def _chunk_size(n_patch, itemsize):
-    return max(_MIN_CHUNK, _CHUNK_BYTES // (n_patch * itemsize))
+def _chunk_size(n_patch, itemsize, n_bytes):
+    return max(_MIN_CHUNK, n_bytes // (n_patch * itemsize))
 
 
 def _pack(w):
@@ -33,7 +35,7 @@ def forward(x, w, y, stride, pad):
     packed = _pack(w)
     rows = y.reshape(-1, len(w))
     n_patch = packed.shape[1]
-    size = _chunk_size(n_patch, x.itemsize)
+    size = _chunk_size(n_patch, x.itemsize, _CHUNK_BYTES)
 
     def run(share_begin, share_end):
         n = share_end - share_begin
@@ -60,7 +62,7 @@ def backward_data(gy, w, gx, stride, pad):
     n_patch = packed.shape[1]
     batch, out_height, out_width, n_out = gy.shape
     height, kh = gx.shape[1], w.shape[2]
-    size = _chunk_size(n_patch, gy.itemsize)
+    size = _chunk_size(n_patch, gy.itemsize, _CHUNK_BYTES)
     # Whole images where some fit; else bands of rows of one image, for which
     # the rows of output that two bands share are computed twice.
     n_images = max(1, size // (out_height * out_width))
@@ -114,7 +116,8 @@ def backward_weights(x, gy, gw, stride, pad):
         parallel_ranges(gather, stop - first, min_length=16)
         parallel_ranges(multiply, n_out, multiple=8)
 
-    for chunk in split(len(rows), -(-len(rows) // _chunk_size(n_patch, x.itemsize))):
+    size = _chunk_size(n_patch, x.itemsize, _SHARED_CHUNK_BYTES)
+    for chunk in split(len(rows), -(-len(rows) // size)):
         accumulate(*chunk)
     parallel_ranges(lambda begin, end: kernels.unpack_weights(packed, gw, begin, end), n_out,
                     min_length=16)
