@@ -5,7 +5,7 @@ Arrays are ``(..., C)`` and contiguous. A slope of 1 is no ReLU.
 import numpy as np
 
 from yolo_dist.backends import normalization_kernels as kernels
-from yolo_dist.backends.threads import n_threads, parallel, split
+from yolo_dist.backends.threads import n_useful_threads, parallel, split
 
 _VECTOR = 64  # channels; rows shorter than this are handled several at a time
 _MIN_ROWS = 1 << 15  # values that are worth a thread
@@ -22,8 +22,7 @@ def _fold(x):
 
 
 def _shares(rows):
-    n = max(1, min(n_threads(), rows.size // _MIN_ROWS))
-    return split(len(rows), n)
+    return split(len(rows), n_useful_threads(rows.size // _MIN_ROWS))
 
 
 def _sum(rows, k, add):

@@ -37,6 +37,16 @@ def n_threads():
     return max([library.get_num_threads() or 1 for library in _blas_libraries()], default=1)
 
 
+def n_useful_threads(n_parts):
+    """Number of threads that have something to do, at least 1.
+
+    Args:
+        n_parts (int): Parts that the work can be cut into; where there is one, nobody is asked
+            for the threads, which costs as much as a small layer.
+    """
+    return 1 if n_parts <= 1 else min(n_threads(), n_parts)
+
+
 @contextlib.contextmanager
 def _single_threaded_blas():
     libraries = _blas_libraries()
@@ -135,8 +145,8 @@ def parallel_ranges(function, n, *, multiple=1, min_length=1):
     Returns:
         list: What ``function`` returned, by part.
     """
-    n_parts = min(n_threads(), n // max(multiple, min_length))
-    if n_parts <= 1:
+    n_parts = n_useful_threads(n // max(multiple, min_length))
+    if n_parts == 1:
         return [function(0, n)]
     parts = split(n, n_parts, multiple=multiple)
     return parallel(lambda i: function(*parts[i]), len(parts))

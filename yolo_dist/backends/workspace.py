@@ -1,4 +1,5 @@
 """Scratch memory that is reused from layer to layer."""
+import math
 import threading
 
 import numpy as np
@@ -22,7 +23,7 @@ def scratch(name, shape, dtype):
     """
     buffers = _local.__dict__
     dtype = np.dtype(dtype)
-    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    n_bytes = math.prod(shape) * dtype.itemsize
     buffer = buffers.get(name)
     if buffer is None or buffer.nbytes < n_bytes:
         buffers[name] = None
