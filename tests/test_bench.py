@@ -51,17 +51,18 @@ class TwoBlocks(chainer.Sequential):
 
 @pytest.mark.parametrize('training, n_passes, n_values', [
     (False, 1, 11 + 3 * 24), (True, 3, 3 * 11 + 11 * 24)])
-def test_roofline_counts_what_a_step_needs(training, n_passes, n_values):
-    """Winograd's 3x3 convolution multiplies 16 times for a 2x2 tile, instead of 36 times."""
+@pytest.mark.parametrize('input_size, needed', [(8, 16 / 4), (32, 36 / 16)])
+def test_roofline_counts_what_a_step_needs(input_size, needed, training, n_passes, n_values):
+    """Winograd's 3x3 convolution multiplies 16 times for a 2x2 tile, 36 times for a 4x4 tile."""
     model = TwoBlocks()
-    n_pixels = 2 * 32 * 32
-    roofline = Roofline(model, input_size=32, batch=2, training=training)
+    n_pixels = 2 * input_size ** 2
+    roofline = Roofline(model, input_size=input_size, batch=2, training=training)
     second = Timing((1.,))
     found = roofline.figures({'ours': second, 'sgemm': second, 'copy': Timing((.5,))})
     assert found['gflop_per_second'] == pytest.approx(
         n_passes * n_pixels * 2 * (3 * 8 + 8 * 16 * 9) / 1e9)
     assert found['products_milliseconds_at_sgemm'] == pytest.approx(
-        1e3 * n_passes * n_pixels * (3 * 8 + 8 * 16 * 4) / 1536 ** 3)
+        1e3 * n_passes * n_pixels * (3 * 8 + 8 * 16 * needed) / 1536 ** 3)
     n_bytes = 4 * (n_pixels * n_values + training * 7 * model.count_params())
     assert found['passes_milliseconds_at_copy'] == pytest.approx(1e3 * n_bytes / 2 ** 28 / 2)
     assert found['share_of_roofline'] == pytest.approx(

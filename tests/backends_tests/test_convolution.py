@@ -7,7 +7,7 @@ import pytest
 from yolo_dist.backends import convolution, using_cpu_backend
 from yolo_dist.backends.convolution import get_geometry
 
-# Relative to the largest value: sums of up to 600 products, in another order.
+# Relative to the largest value: sums of up to 8,550 products, in another order.
 TOLERANCES = {'float32': 1e-5, 'float64': 1e-13}
 
 # Batch, channels in and out, height, width, ksize, stride, pad, algorithm.
@@ -29,6 +29,8 @@ CASES = [
     (1, 3, 2, 200, 33, 3, 2, 1, 'planes'),
     (2, 1, 4, 5, 6, 5, 1, 2, 'planes'),
     (3, 7, 4, 4, 4, 2, 2, 0, 'planes'),
+    (1, 256, 40, 17, 14, 3, 1, 1, 'winograd'),
+    (2, 16, 8, 13, 31, 3, 1, 1, 'winograd'),
 ]
 
 

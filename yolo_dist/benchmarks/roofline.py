@@ -6,11 +6,11 @@ import numpy as np
 from yolo_dist.backends.convolution import get_geometry
 from yolo_dist.backends.switch import is_cpu_backend_on
 from yolo_dist.backends.threads import parallel_ranges
+from yolo_dist.backends.winograd import tile_side
 from yolo_dist.benchmarks.timing import create_sgemm, ratio
 from yolo_dist.scaling import FORWARD_PASSES_PER_STEP
 
 _COPY_BYTES = 1 << 27  # far beyond any cache
-_WINOGRAD_SAVING = 36 / 16  # multiplications of a 2x2 tile: by definition, and needed
 _FLOAT_BYTES = 4
 
 # How often the arrays of a block of convolution, normalisation and activation are read or
@@ -40,9 +40,15 @@ class _Counter(chainer.LinkHook):
                        and get_geometry(link.W.shape, *pairs).algorithm == 'winograd')
         n_operations = 2 * y.size * link.W[0].size
         self.n_nominal += n_operations
-        self.n_needed += n_operations / (_WINOGRAD_SAVING if is_winograd else 1)
+        self.n_needed += n_operations / (_winograd_saving(*y.shape[2:]) if is_winograd else 1)
         self.n_inputs += x.size
         self.n_outputs += y.size
+
+
+def _winograd_saving(height, width):
+    """Multiplications of a tile of the output by definition over those that are needed."""
+    m = tile_side(height, width)
+    return (3 * m) ** 2 / (m + 2) ** 2
 
 
 def _create_copy():
