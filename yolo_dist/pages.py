@@ -101,20 +101,32 @@ def create_page(experiment, site):
 
 
 def _table_2(experiment, site):
-    return _table_2_beside(experiment, reported_values(experiment.rows(), _MAP))
+    rows = experiment.rows()
+    return _table_2_beside(rows, experiment, {
+        row: (rows[row][0].planned.workers, value)
+        for row, value in reported_values(rows, _MAP).items()})
 
 
 def _table_2_in_small(experiment, site):
-    # The paper's values are of another set: they stand in table2.yaml, in rows of these names.
-    whole = experiment.path.with_name('table2.yaml')
-    reported = {row: load_config(whole, row=row).paper.reported for row in rows(whole)}
-    return _table_2_beside(experiment, {
-        row: values[_MAP] for row, values in reported.items() if _MAP in values})
+    # The paper's values are of another set, and stand in table2.yaml. A row stands for the one
+    # there that has as many times the workers of the smallest.
+    ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
+    theirs = [load_config(whole, row=row) for row in rows(whole)]
+    least = min(config.workers for config in theirs)
+    least_of_ours = min(records[0].planned.workers for records in ours.values())
+    paper = {}
+    for row, records in ours.items():
+        planned = records[0].planned
+        for config in theirs:
+            if (config.model.name == planned.model.name and _MAP in config.paper.reported
+                    and config.workers * least_of_ours == planned.workers * least):
+                paper[row] = config.workers, config.paper.reported[_MAP]
+    return _table_2_beside(ours, experiment, paper)
 
 
-def _table_2_beside(experiment, paper):
-    rows = experiment.rows()
-    return ([table_2(rows, _MAP, paper)], {'': draw_batch_size(rows, _MAP, paper)},
+def _table_2_beside(rows, experiment, paper):
+    values = {row: value for row, (_, value) in paper.items()}
+    return ([table_2(rows, _MAP, values)], {'': draw_batch_size(rows, _MAP, paper)},
             metric_lines(experiment))
 
 

@@ -82,10 +82,27 @@ def test_the_batch_stands_at_its_share_of_the_set(create_record):
             for k, ours, paper in ((8, 40.0, 78.7), (16, 30.0, 78.7))}
     values, shares = (
         {label: line.get_xydata().tolist() for line, label in zip(*handles(axes))}
-        for axes in draw_batch_size(rows, 'map_percent', dict.fromkeys(rows, 78.7)).axes)
+        for axes in draw_batch_size(
+            rows, 'map_percent', {8: (32, 78.7), 16: (64, 78.7)}).axes)
     assert values['YOLOv3, ours'] == [[1, 40], [2, 30]]
     assert shares['YOLOv3, ours'] == [[1, 100], [2, 75]]
+    assert values['YOLOv3, paper'] == [[paper_batch_percent(k), 78.7] for k in (32, 64)]
     assert [y for _, y in shares['YOLOv3, paper']] == [100, 100]
+
+
+def test_rows_in_small_stand_for_the_papers(site, tmp_path):
+    """Their batches of the 517 images are the shares that stand under the paper's values."""
+    experiment = find_experiment(EXPERIMENTS / 'mini_table2.yaml', tmp_path)
+    figure, = create_page(experiment, site).figures.values()
+    paper = dict(zip(*reversed(handles(figure.axes[0]))))
+    for model, title, values in (('yolo_v2', 'YOLOv2', [78.1, 78.1, 78.0, 75.5, 0.3]),
+                                 ('yolo_v3', 'YOLOv3', [78.7, 78.7, 78.2, 77.3, 76.3, 65.8])):
+        shares = sorted(100 * records[0].planned.global_batch_size / 517
+                        for records in experiment.rows().values()
+                        if records[0].planned.model.name == model)
+        points = paper[f'{title}, paper'].get_xydata()
+        assert points[:, 1].tolist() == values
+        assert points[:, 0] == pytest.approx(shares[:len(values)], rel=2e-3)
 
 
 def handles(axes):

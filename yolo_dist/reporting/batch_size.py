@@ -27,10 +27,9 @@ def draw_batch_size(rows, metric, paper):
     compared. Rows that diverged are crosses at 0.
 
     Args:
-        rows (dict): ``{row: list of Record}``, one record a seed; each row of
-            ``planned.workers`` is the paper's row of that number of GPUs.
+        rows (dict): ``{row: list of Record}``, one record a seed.
         metric (str): The metric.
-        paper (dict): ``{row: the paper's value}``.
+        paper (dict): ``{row: (GPUs, value)}`` of the paper's row that it is or stands for.
 
     Returns:
         matplotlib.figure.Figure: The figure.
@@ -43,8 +42,8 @@ def draw_batch_size(rows, metric, paper):
     for model, of_model in sorted(by_model.items()):
         of_model = sorted(of_model, key=lambda item: item[1][0].planned.workers)
         title, color = MODEL_TITLES[model], _COLORS.get(model)
-        theirs = [(paper_batch_percent(records[0].planned.workers), paper[row], None)
-                  for row, records in of_model if row in paper]
+        theirs = [(paper_batch_percent(n_workers), value, None)
+                  for row, _ in of_model if row in paper for n_workers, value in [paper[row]]]
         ours = [(batch_percent(records[0], everything), *mean_and_spread(values))
                 for _, records in of_model if (values := metric_values(records, metric))]
         _draw_line(panels, theirs, label=f'{title}, paper', linestyle='--', marker='*',
