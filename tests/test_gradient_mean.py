@@ -19,6 +19,8 @@ def gradient(worker, shape, scale):
 
 def main():
     import chainer
+    from yolo_dist import gradient_mean
+    gradient_mean._N_CHUNK = 300  # so that 2,010 elements are several messages
     settings = json.loads(sys.argv[1])
     scale, n_workers = settings.pop('scale'), settings['n_workers']
     comm = communicator.create_communicator('naive', **settings)

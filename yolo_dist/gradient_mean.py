@@ -75,9 +75,19 @@ class _TreeSum:
             total = self._merge(total)
         return total
 
-    def give_back(self, array):
-        """Lends an array again."""
-        self._free.append(array)
+    def pop_terms(self):
+        """What one more array must be added to, in this order, to give the sum of all.
+
+        Returns:
+            list: Arrays; give them back when used.
+        """
+        terms = [array for _, array in reversed(self._partial)]
+        self._partial.clear()
+        return terms
+
+    def give_back(self, *arrays):
+        """Lends arrays again."""
+        self._free.extend(arrays)
 
 
 class _WorkerMean:
@@ -172,8 +182,35 @@ class _WorkerMean:
             f'{len(overflowed)} parameters, such as {n} of the {size} elements of {name}; {cure}')
 
 
+def _in_chunks(arrays):
+    """Cuts flat arrays, laid one behind the other, into stretches of ``_N_CHUNK`` elements.
+
+    Args:
+        arrays (list of ndarray): Each of one axis.
+
+    Yields:
+        list: ``(number of the array, stretch of it, where it lies in the chunk)``.
+    """
+    chunk, n = [], 0
+    for i, array in enumerate(arrays):
+        begin = 0
+        while begin < array.size:
+            stretch = array[begin:begin + _N_CHUNK - n]
+            chunk.append((i, stretch, slice(n, n + stretch.size)))
+            begin += stretch.size
+            n += stretch.size
+            if n == _N_CHUNK:
+                yield chunk
+                chunk, n = [], 0
+    if chunk:
+        yield chunk
+
+
 class WorkersNaiveCommunicator(_WorkerMean, NaiveCommunicator):
-    """``naive`` with one packed buffer instead of a message for each parameter.
+    """``naive`` with packed messages instead of one for each parameter.
+
+    The last worker's gradients are packed, summed over the processes and unpacked chunk by
+    chunk, so that each is read and written in memory once.
 
     Args:
         mpi_comm (mpi4py.MPI.Comm): The processes.
@@ -184,6 +221,7 @@ class WorkersNaiveCommunicator(_WorkerMean, NaiveCommunicator):
         super().__init__(mpi_comm)
         from mpi4py import MPI
         self.configure(**settings)
+        self._chunk = np.empty(_N_CHUNK, self.sum_dtype)
         self._mpi_type, self._mpi_sum = None, MPI.SUM
         if self.sum_dtype == np.float16:
             self._mpi_type, self._mpi_sum = MPI.UINT16_T, _mpi_sum_of_halves()
@@ -194,41 +232,45 @@ class WorkersNaiveCommunicator(_WorkerMean, NaiveCommunicator):
         else:
             np.add(y, x, out=y)
 
-    def _places(self, params):
-        begin = 0
-        for param in params:
-            yield slice(begin, begin + param.size), param.grad.reshape(-1)
-            begin += param.size
-
-    def _add(self, params):
-        packed = self._sum.borrow(np, sum(param.size for param in params), self.sum_dtype)
-        for place, grad in self._places(params):
+    def _pack(self, chunk, packed):
+        for _, grad, place in chunk:
             if self.sum_dtype == np.float16:
                 self.n_flushed += to_half(grad, packed[place], scale=self._before)
             else:
                 np.multiply(grad, self._before, out=packed[place], casting='same_kind')
+
+    def _unpack(self, chunk, packed, n_overflowed):
+        for i, grad, place in chunk:
+            if self.sum_dtype == np.float16:
+                n_overflowed[i] += from_half(packed[place], grad, scale=self._after)
+            else:
+                np.multiply(packed[place], self._after, out=grad)
+
+    def _add(self, params):
+        grads = [param.grad.reshape(-1) for param in params]
+        packed = self._sum.borrow(np, sum(grad.size for grad in grads), self.sum_dtype)
+        for i, chunk in enumerate(_in_chunks(grads)):
+            self._pack(chunk, packed[i * _N_CHUNK:])
         self._sum.push(packed)
 
     def _finish(self, model):
         names, params = zip(*self._named_params(model), strict=True)
         if self.n_workers == 1 and self.sum_dtype == np.float32:
             return
-        self._add(params)
-        total = self._sum.pop()
-        if self.size > 1:
-            for begin in range(0, total.size, _N_CHUNK):
-                chunk = total[begin:begin + _N_CHUNK]
-                if self._mpi_type is not None:
-                    chunk = [chunk.view(np.uint16), self._mpi_type]
-                self.mpi_comm.Allreduce(_in_place(), chunk, self._mpi_sum)
-        self._sum.give_back(total)
-        if self.sum_dtype == np.float32:
-            for place, grad in self._places(params):
-                np.multiply(total[place], self._after, out=grad)
-            return
-        self._check(model, {
-            name: from_half(total[place], grad, scale=self._after)
-            for name, (place, grad) in zip(names, self._places(params), strict=True)})
+        carried = self._sum.pop_terms()
+        n_overflowed = [0] * len(names)
+        for i, chunk in enumerate(_in_chunks([param.grad.reshape(-1) for param in params])):
+            packed = self._chunk[:chunk[-1][2].stop]
+            self._pack(chunk, packed)
+            for term in carried:
+                self._add_packed(term[i * _N_CHUNK:][:packed.size], packed)
+            if self.size > 1:
+                message = packed if self._mpi_type is None else [packed.view(np.uint16),
+                                                                 self._mpi_type]
+                self.mpi_comm.Allreduce(_in_place(), message, self._mpi_sum)
+            self._unpack(chunk, packed, n_overflowed)
+        self._sum.give_back(*carried)
+        self._check(model, dict(zip(names, n_overflowed, strict=True)))
 
 
 def _in_place():
