@@ -127,6 +127,8 @@ def split(n, n_parts, *, multiple=1):
     Returns:
         list of (int, int): Begin and end of each part; never empty ones.
     """
+    if n_parts == 1:
+        return [(0, n)]
     n_units = -(-n // multiple)
     n_parts = max(1, min(n_parts, n_units))
     cuts = [min(n, n_units * i // n_parts * multiple) for i in range(n_parts + 1)]
