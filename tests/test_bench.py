@@ -173,6 +173,7 @@ def test_record_of_a_gpu(monkeypatch, tmp_path, capsys):
     """Tests and figures of one command; a case that fails is said and does not end it."""
     def run(command, **options):
         if 'pytest' in command:
+            assert options['env']['CUDA_VISIBLE_DEVICES'] == '5'
             path = next(word for word in command if word.startswith('--junitxml=')).partition('=')
             pathlib.Path(path[2]).write_text(
                 '<testsuites><testsuite tests="3" skipped="1" time="2.5"><testcase name="good"/>'
@@ -185,7 +186,8 @@ def test_record_of_a_gpu(monkeypatch, tmp_path, capsys):
         pathlib.Path(command[command.index('--json') + 1]).write_text(json.dumps({
             'command': 'train', 'images_per_second': 100., 'cpu': 'x', 'environment': {}}))
         return types.SimpleNamespace(returncode=0, stderr='')
-    monkeypatch.setattr(gpu_record, 'use_gpu', lambda number: None)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    monkeypatch.setattr(gpu_record, 'check_gpu', lambda number: None)
     monkeypatch.setattr(gpu_record, 'is_torch_there', lambda: False)
     monkeypatch.setattr(gpu_record.subprocess, 'run', run)
     monkeypatch.setattr(gpu_record, 'environment', lambda: dict.fromkeys(

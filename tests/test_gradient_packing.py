@@ -64,6 +64,9 @@ class OneProcess(WorkersPureNcclCommunicator):
     def _init_comms(self):
         pass
 
+    def _wait_for_device(self):
+        pass
+
     def _create_packing(self, sizes):
         return Packing(sizes, self.sum_dtype)
 
@@ -117,6 +120,17 @@ def test_mean_is_that_of_the_naive_communicator(dtype, prescale, n_workers):
     found_of.read_counts()
     assert found_of.n_flushed == expected_of.n_flushed
     assert (found_of.n_flushed > 0) == (dtype == 'float16')
+
+
+def test_double_buffering_has_its_times():
+    """Its optimizer calls the asynchronous mean, on a stream of its own."""
+    comm = OneProcess(n_workers=1, dtype='float16', prescale=False)
+    model = create_model()
+    model.cleargrads()
+    before = comm.now()
+    comm._multi_node_mean_grad_async(model, True, Stream())
+    began_at, ended_at = comm.mean_seconds
+    assert before <= began_at <= ended_at <= comm.now()
 
 
 def test_one_worker_in_float32_costs_nothing():

@@ -145,6 +145,59 @@ def test_one_kernel_for_all_parameters(monkeypatch, on, loss_scale):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+class _InHostMemory(np.ndarray):
+    """What a snapshot gives, where NumPy's arrays stand for those of a GPU."""
+
+
+def test_velocities_of_a_snapshot_are_left_to_chainer(monkeypatch):
+    """It takes them to the GPU; the kernel of all parameters has no address of theirs."""
+    monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
+    monkeypatch.setattr(momentum_sgd, '_Update', _UpdateInNumPy)
+    monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
+    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
+                        lambda xp: chainer.get_device('@numpy'))
+    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=.05, lars=None,
+                             weight_decay_on='all', loss_scale=None)
+    model = Darknet19(2, width=0.03)
+    optimizer = optimizers.create_optimizer(config, model, _Alone())
+
+    def update():
+        model.cleargrads()
+        sum(F.sum(param * 1.0) for param in model.params()).backward()
+        optimizer.update()
+        return _UpdateInNumPy.n_launches
+    assert [update(), update()] == [0, 1]
+    rules = [param.update_rule for param in model.params()]
+    for rule in rules:
+        rule.state['v'] = rule.state['v'].view(_InHostMemory)
+    assert update() == 1
+    for rule in rules:
+        rule.state['v'] = np.asarray(rule.state['v'])
+    assert update() == 2
+
+
+@pytest.mark.parametrize('bad', [np.inf, np.nan, None])
+def test_dynamic_loss_scaling_leaves_an_update_out(bad):
+    """One number that is not finite among all gradients: no weight moves, the scale is halved."""
+    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=0., lars=None,
+                             weight_decay_on='all', loss_scale='dynamic')
+    model = Darknet19(2, width=0.03)
+    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer.actual_optimizer._loss_scale = 8.
+    model.cleargrads()
+    sum(F.sum(param * 1.0) for param in model.params()).backward(
+        loss_scale=optimizer._loss_scale)
+    if bad is not None:
+        model.head.W.grad[0, 0] = bad
+    old = model.head.b.array.copy()
+    optimizer.update()
+    is_left_out = (model.head.b.array == old).all()
+    if bad is None:
+        assert not is_left_out and optimizer._loss_scale >= 8
+    else:
+        assert is_left_out and optimizer._loss_scale == 4
+
+
 def test_other_rules_stay_chainers(monkeypatch):
     """With LARS, whose hook looks at norms, no kernel of all parameters is launched."""
     monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)

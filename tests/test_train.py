@@ -372,6 +372,7 @@ def test_a_loader_process_gives_the_same_run(train, tmp_path):
     (3, ['workers=8'], 'launched with 3 processes, but 8 workers cannot be divided among 3; '
      'use a divisor of 8: 1, 2, 4, 8'),
     (2, ['workers=4', 'communicator.multi_node_bn=true'], 'needs a process for each worker'),
+    (2, ['communicator.multi_node_bn=true', 'model.dtype=mixed16'], 'multi_node_bn squares'),
     (2, ['communicator.double_buffering=true'], 'communicator.double_buffering: found true'),
     (2, ['optimizer.lars={trust_coefficient: 0.001, weight_decay: 0.0005}'],
      'weight decay is given twice'),

@@ -16,17 +16,11 @@ def n_gpus():
         return 0
 
 
-def use_gpu(number):
-    """Makes a GPU the current device, with cuDNN as fast as it gets.
-
-    Batch normalisation is cuDNN's fast one, as in the paper (sec. 5.1), and convolutions are
-    tuned when a shape first comes by.
+def check_gpu(number):
+    """Checks that a GPU can be used, without taking it.
 
     Args:
         number (int): As CUDA counts those that this process sees.
-
-    Returns:
-        chainer.backend.Device: The GPU.
 
     Raises:
         InputError: If there is no such GPU, or no cuDNN for it and nobody has said that this is
@@ -40,6 +34,24 @@ def use_gpu(number):
             'there is a GPU but no cuDNN for it, so Chainer would convolve many times slower; '
             "pip install '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
             'missing, and CHAINER_CUDNN=0 in the environment goes on without')
+
+
+def use_gpu(number):
+    """Makes a GPU the current device, with cuDNN as fast as it gets.
+
+    Batch normalisation is cuDNN's fast one, as in the paper (sec. 5.1), and convolutions are
+    tuned when a shape first comes by.
+
+    Args:
+        number (int): As CUDA counts those that this process sees.
+
+    Returns:
+        chainer.backend.Device: The GPU.
+
+    Raises:
+        InputError: See :func:`check_gpu`.
+    """
+    check_gpu(number)
     device = chainer.get_device(f'@cupy:{number}')
     device.use()
     chainer.global_config.cudnn_fast_batch_normalization = True

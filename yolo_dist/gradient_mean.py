@@ -99,7 +99,8 @@ class _WorkerMean:
         n_flushed (int): Elements of this process's workers that were not zero and
             became zero in float16, likewise.
         mean_seconds (tuple of float): When the last mean began and when it ended.
-        waits_for_device (bool): Whether ``mean_seconds`` is exact on a GPU, too.
+        waits_for_device (bool): Whether :meth:`now` waits until a GPU has done what was asked of
+            it. Times are exact then, and the host no longer runs ahead.
         may_overflow (bool): Whether somebody else deals with sums that are not finite,
             as dynamic loss scaling does.
     """
@@ -151,11 +152,12 @@ class _WorkerMean:
             GradientOverflow: If a sum in float16 is not finite and that is known without
                 waiting for a device.
         """
-        began_at = self._now()
+        began_at = self.now()
         self._finish(model)
-        self.mean_seconds = (began_at, self._now())
+        self.mean_seconds = (began_at, self.now())
 
-    def _now(self):
+    def now(self):
+        """Seconds of a clock."""
         return time.perf_counter()
 
     def _named_params(self, model):
@@ -311,10 +313,10 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
         self.configure(**settings)
         self._model = self._packing = None
 
-    def _now(self):
+    def now(self):
         if self.waits_for_device:
             chainer.backends.cuda.Stream.null.synchronize()
-        return super()._now()
+        return super().now()
 
     def bcast_data(self, model):
         # Under mixed16 ChainerMN would round the float32 weights to float16.
@@ -324,12 +326,17 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
     def read_counts(self):
         if self._packing is None:
             return
+        # Double buffering packs on a stream that waits for no other.
+        self._wait_for_device()
         n_flushed, n_not_finite = self._packing.n_flushed, self._packing.n_not_finite
         self.n_flushed += int(n_flushed[0])
         names = [name for name, _ in self._named_params(self._model)]
         counts = dict(zip(names, n_not_finite.tolist(), strict=True))
         n_flushed[...] = n_not_finite[...] = 0
         self._check(self._model, counts)
+
+    def _wait_for_device(self):
+        chainer.backends.cuda.cupy.cuda.Device().synchronize()
 
     def _create_packing(self, sizes):
         return GradientPacking(sizes, self.sum_dtype)
@@ -350,17 +357,22 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
 
     def _multi_node_mean_grad_async(self, model, zero_fill, stream):
         # Double buffering calls this one, on a stream of its own.
+        began_at = self.now()
         with stream:
-            params = [param for _, param in self._named_params(model)]
-            if self.n_workers == 1 and self.sum_dtype == np.float32:
-                return
-            self._init_comms()
-            self._model = model
-            self._add(params)
-            total = self._sum.pop()
-            self._all_reduce(total, stream)
-            self._packing.unpack(total, [param.grad for param in params], self._after)
-            self._sum.give_back(total)
+            self._average(model, stream)
+        self.mean_seconds = (began_at, self.now())
+
+    def _average(self, model, stream):
+        params = [param for _, param in self._named_params(model)]
+        if self.n_workers == 1 and self.sum_dtype == np.float32:
+            return
+        self._init_comms()
+        self._model = model
+        self._add(params)
+        total = self._sum.pop()
+        self._all_reduce(total, stream)
+        self._packing.unpack(total, [param.grad for param in params], self._after)
+        self._sum.give_back(total)
 
     def _all_reduce(self, array, stream):
         self.nccl_comm.allReduce(array.data.ptr, array.data.ptr, array.size,

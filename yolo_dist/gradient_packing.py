@@ -64,7 +64,8 @@ def _kernel(name, dtype_char):
 class GradientPacking:
     """Packs the gradients of one list of parameters, in its order.
 
-    Counts on the device, so that nobody waits: only reading an attribute does.
+    Counts on the device, so that nobody waits: only reading an attribute does. CuPy's compiler
+    takes float32 numbers below 1.2e-38 for zeros; everything else is as on the CPU, bit for bit.
 
     Args:
         sizes (tuple of int): Elements of each gradient.

@@ -69,10 +69,13 @@ class WeightDecay(optimizer_hooks.WeightDecay):
             param._loss_scale = loss_scale
 
 
-def _decay_of(rule):
+def _decay_of(param):
     """Weight decay of a parameter; ``None`` where the kernel does not have its rule."""
+    rule = param.update_rule
     hooks = list(rule._hookable._pre_update_hooks.values())
     if (type(rule) is not CorrectedMomentumSGDRule or not rule.enabled or not rule.state
+            # From a snapshot it comes in host memory; Chainer's rule takes it to the GPU.
+            or type(rule.state['v']) is not type(param.array)
             or rule._hookable._post_update_hooks
             or any(type(hook) is not WeightDecay for hook in hooks)):
         return None
@@ -83,8 +86,9 @@ class MomentumSGD(CorrectedMomentumSGD):
     """Chainer's ``CorrectedMomentumSGD``, in one kernel where it can be.
 
     That is on a GPU, for float32 parameters without other hooks than weight decay (LARS has
-    one), from the second update on: the first one makes the velocities. The numbers are those
-    of Chainer's rule up to rounding; everywhere else they are computed by it.
+    one), from the second update on: the first one makes the velocities, or takes those of a
+    snapshot to the GPU. The numbers are those of Chainer's rule up to rounding; everywhere else
+    they are computed by it.
     """
 
     _update = None
@@ -94,7 +98,7 @@ class MomentumSGD(CorrectedMomentumSGD):
 
     def update(self, lossfun=None, *args, **kwds):
         params = list(self.target.params())
-        decays = tuple(_decay_of(param.update_rule) for param in params)
+        decays = tuple(_decay_of(param) for param in params)
         if (lossfun is not None or None in decays
                 or any(param.xp is not cuda.cupy or param.dtype != np.float32
                        for param in params)):
@@ -109,6 +113,19 @@ class MomentumSGD(CorrectedMomentumSGD):
             self._update_all(params, decays)
         self.call_hooks('post')
         self.update_loss_scale()
+
+    def check_nan_in_grads(self):
+        """Looks for numbers that are not finite, where dynamic loss scaling is used.
+
+        Chainer reads an answer back from the GPU for each parameter; here it is one for all.
+        """
+        self._loss_scaling_isnan = False
+        if not self._loss_scaling_is_dynamic:
+            return
+        grads = [param.grad for param in self.target.params() if param.grad is not None]
+        xp = chainer.backend.get_array_module(*grads)
+        if not xp.stack([xp.isfinite(grad).all() for grad in grads]).all():
+            self._loss_scaling_isnan = self._loss_scaling_isnan_ever = True
 
     def _update_all(self, params, decays):
         sizes = tuple(param.size for param in params)

@@ -99,7 +99,7 @@ class TrainUpdater(StandardUpdater):
             'input': input_seconds,
             'forward_backward': mean_began_at - self.update_began_at - input_seconds,
             'allreduce': mean_ended_at - mean_began_at,
-            'update': time.perf_counter() - mean_ended_at}
+            'update': self._comm.now() - mean_ended_at}
 
     def _carry(self, train_chain, optimizer, batch):
         loss = train_chain(*batch)

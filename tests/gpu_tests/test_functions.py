@@ -14,6 +14,8 @@ NCHW, NHWC = 0, 1
 # Relative to the largest value. Float32 sums of up to 90,000 products in another order; TF32 and
 # float16 have 10 bits, and float16 results are rounded to them once more.
 TOLERANCES = {'float32': 1e-4, 'tf32': 3e-3, 'float16': 3e-3}
+# The persistent kernels of batch normalisation add up scaled integers.
+PERSISTENT, PERSISTENT_TOLERANCE = 2, 3e-3
 
 # Input size, pixels: the shapes of 608 px, but for planes of 4/9 of the size.
 SIZES = {'darknet19': 224, 'darknet53': 224, 'yolo_v2': 416, 'yolo_v3': 416}
@@ -122,6 +124,16 @@ def test_deterministic_gradients_repeat(gpu):
             np.testing.assert_array_equal(first, second)
 
 
+def draw_planes(device, n, c, h, w):
+    """Planes without equal values in a window of 2 x 2, also when rounded to float16: which of
+    two maxima has the gradient is not said."""
+    rng = np.random.default_rng(0)
+    order = rng.permuted(np.tile(np.arange(4.), (n, c, h // 2, w // 2, 1)), axis=-1)
+    values = order - 1.5 + rng.uniform(-.3, .3, order.shape)
+    windows = values.reshape(n, c, h // 2, w // 2, 2, 2)
+    return device.send(windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h, w).astype('f'))
+
+
 def run(function, x, gy, dtype, use_cudnn):
     """Output and gradient of a function, in a dtype, with cuDNN or without."""
     x, gy = chainer.Variable(x.astype(dtype)), gy.astype(dtype)
@@ -144,7 +156,7 @@ def run(function, x, gy, dtype, use_cudnn):
 def test_other_functions(gpu, dtype, function, shape, y_shape):
     """Output and gradient against float64 and against Chainer's own kernels."""
     # What float16 rounds is the same for all.
-    x = draw(gpu, *shape).astype(dtype)
+    x = (draw_planes if len(shape) == 4 else draw)(gpu, *shape).astype(dtype)
     gy = draw(gpu, *y_shape, seed=1).astype(dtype)
     found = run(function, x, gy, dtype, 'always')
     tolerance = TOLERANCES['float16' if dtype == 'e' else 'float32']
@@ -185,7 +197,7 @@ def normalize_exactly(x, gy, gamma, beta):
 
 
 @pytest.mark.parametrize('layout', [NCHW, NHWC], ids=['NCHW', 'NHWC'])
-@pytest.mark.parametrize('mode', [1, 2], ids=['spatial', 'persistent'])
+@pytest.mark.parametrize('mode', [1, PERSISTENT], ids=['spatial', 'persistent'])
 @pytest.mark.parametrize('dtype', 'fe')
 @pytest.mark.parametrize('shape', [(4, 32, 112, 112), (2, 1024, 13, 13), (2, 21, 7, 5)])
 def test_batch_normalization(gpu, shape, dtype, mode, layout):
@@ -193,5 +205,8 @@ def test_batch_normalization(gpu, shape, dtype, mode, layout):
     x, gy = draw(gpu, *shape, dtype=dtype), draw(gpu, *shape, dtype=dtype, seed=1)
     gamma, beta = draw(gpu, shape[1], seed=2), draw(gpu, shape[1], seed=3)
     found = normalize(x, gy, gamma, beta, layout=layout, mode=mode)
+    tolerance = TOLERANCES['float16' if dtype == 'e' else 'float32']
+    if mode == PERSISTENT:
+        tolerance = max(tolerance, PERSISTENT_TOLERANCE)
     for a, b in zip(found, normalize_exactly(x, gy, gamma, beta), strict=True):
-        assert error(a, b) < TOLERANCES['float16' if dtype == 'e' else 'float32']
+        assert error(a, b) < tolerance

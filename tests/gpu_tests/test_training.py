@@ -154,6 +154,15 @@ def test_pure_nccl_of_one_process(mpiexec, tmp_path):
     assert 'all agree' in done.stdout
 
 
+def train(mpiexec, name, results, settings, *arguments):
+    """Trains with one process; returns what the run directory says of the end."""
+    done = mpiexec(
+        1, '-m', 'yolo_dist.train', ROOT / f'experiments/{name}.yaml', '--results', results,
+        *arguments, *(word for setting in settings for word in ('--set', setting)), timeout=600)
+    assert done.returncode == 0, done.stderr
+    return json.loads((results / name / 'status.json').read_text())
+
+
 @pytest.mark.parametrize('dtype', ['float32', 'mixed16'])
 def test_quickstart(mpiexec, tmp_path, dtype):
     """Two workers on one GPU learn the digits, with gradients summed in float16."""
@@ -162,12 +171,33 @@ def test_quickstart(mpiexec, tmp_path, dtype):
                 'communicator.allreduce_grad_dtype=float16', f'model.dtype={dtype}']
     if dtype == 'mixed16':
         settings.append('optimizer.loss_scale=128.0')
-    done = mpiexec(
-        1, '-m', 'yolo_dist.train', ROOT / 'experiments/quickstart_darknet53.yaml', '--results',
-        tmp_path, *(word for setting in settings for word in ('--set', setting)), timeout=600)
-    assert done.returncode == 0, done.stderr
-    status = json.loads((tmp_path / 'quickstart_darknet53/status.json').read_text())
+    # Stopped and resumed: what a snapshot holds comes back to the GPU.
+    first = train(mpiexec, 'quickstart_darknet53', tmp_path,
+                  [*settings, 'run.stop_after_epochs=1'])
+    assert first['state'] == 'stopped'
+    status = train(mpiexec, 'quickstart_darknet53', tmp_path, settings, '--resume')
     assert status['metrics']['val/top1_accuracy_percent'] > 80
+
+
+@pytest.mark.parametrize('overrides', [
+    [], ['model.dtype=mixed16', 'optimizer.loss_scale=dynamic'],
+    ['optimizer.weight_decay=0.0',
+     'optimizer.lars={trust_coefficient: 0.01, weight_decay: 0.0005}'],
+    ['workers=1', 'communicator.double_buffering=true'],
+    ['workers=1', 'communicator.multi_node_bn=true']],
+    ids=['plain', 'dynamic loss scale', 'LARS', 'double buffering', 'multi-node BN'])
+@pytest.mark.parametrize('model', ['yolo_v2', 'yolo_v3'])
+def test_detectors_run_to_their_evaluation(mpiexec, tmp_path, mini_voc, model, overrides):
+    """Every switch, two epochs of a few images, stopped and resumed between."""
+    settings = [f'data.root={mini_voc}', 'communicator.name=pure_nccl', 'model.width=0.125',
+                'model.pretrained=null', 'schedule.epochs=2', 'data.batch_size_per_worker=2',
+                'schedule.warmup_epochs=0.5', 'schedule.decay={kind: constant}',
+                'run.evaluate_every_epochs=1', 'run.snapshot_every_epochs=1', *overrides]
+    name = f'quickstart_{model}'
+    train(mpiexec, name, tmp_path, [*settings, 'run.stop_after_epochs=1'])
+    status = train(mpiexec, name, tmp_path, settings, '--resume')
+    assert status['state'] == 'done'
+    assert 0 <= status['metrics']['val/map_percent'] <= 100
 
 
 def test_doctor_finds_all(python):

@@ -1,5 +1,6 @@
 """All that is to be known of a GPU in one file: its tests and its figures."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import xml.etree.ElementTree
 from yolo_dist.benchmarks.torch_workloads import is_torch_there
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
-from yolo_dist.gpu import use_gpu
+from yolo_dist.gpu import check_gpu
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD = 'experiments/records/gpu.json'
@@ -59,16 +60,23 @@ def run_case(case, *, device, repeats):
     return {**figures, 'command': command}
 
 
-def run_tests(root=_ROOT):
+def run_tests(device, *, root=_ROOT):
     """Runs the tests that are marked ``gpu``.
+
+    Args:
+        device (int): Number of the GPU, the only one that the tests see.
+        root (pathlib.Path): The checkout.
 
     Returns:
         dict: ``n_passed``, ``n_skipped``, ``failed`` (names) and ``seconds``.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / 'tests.xml'
+        visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+        only = visible.split(',')[device] if visible else str(device)
         subprocess.run([sys.executable, '-m', 'pytest', '-q', '-m', 'gpu', 'tests/gpu_tests',
-                        f'--junitxml={path}'], cwd=root, stdin=subprocess.DEVNULL)
+                        f'--junitxml={path}'], cwd=root, stdin=subprocess.DEVNULL,
+                       env={**os.environ, 'CUDA_VISIBLE_DEVICES': only})
         if not path.exists():
             raise InputError("the tests of the GPU did not run: pip install '.[test]'")
         suite = xml.etree.ElementTree.parse(path).getroot().find('testsuite')
@@ -91,10 +99,11 @@ def record_gpu(arguments):
     if not (_ROOT / 'tests/gpu_tests').is_dir():
         raise InputError('the tests of the GPU are not here; run this in a checkout of the '
                          'repository, not in an installed package')
-    use_gpu(arguments.device)
+    # The tests and each case take it themselves: it may allow one process at a time.
+    check_gpu(arguments.device)
     found = environment()
     record = {key: found[key] for key in ('git', 'devices', 'cuda', 'packages', 'python')}
-    record['tests'] = run_tests()
+    record['tests'] = run_tests(arguments.device)
     record['figures'] = []
     for case in cases(has_torch=is_torch_there()):
         figures = run_case(case, device=arguments.device, repeats=arguments.repeats)

@@ -258,6 +258,9 @@ class RunConfig(Section):
 
     @pydantic.model_validator(mode='after')
     def _settings_fit_each_other(self):
+        if self.communicator.multi_node_bn and self.model.dtype == 'mixed16':
+            raise ValueError('communicator.multi_node_bn squares feature maps in float16 under '
+                             'model.dtype mixed16, and overflows above 255; use float32 or tf32')
         if self.optimizer.loss_scale is not None and self.model.dtype != 'mixed16':
             raise ValueError('optimizer.loss_scale is for gradients in float16; give it with '
                              'model.dtype mixed16, or set it to null')
