@@ -352,8 +352,8 @@ class WorkersPureNcclCommunicator(_WorkerMean, PureNcclCommunicator):
         self._packing.pack([param.grad for param in params], packed, self._before)
         self._sum.push(packed)
 
-    def _finish(self, model):
-        self._multi_node_mean_grad_async(model, True, chainer.backends.cuda.Stream.null)
+    def multi_node_mean_grad(self, model, zero_fill=True):
+        self._multi_node_mean_grad_async(model, zero_fill, chainer.backends.cuda.Stream.null)
 
     def _multi_node_mean_grad_async(self, model, zero_fill, stream):
         # Double buffering calls this one, on a stream of its own.

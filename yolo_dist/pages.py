@@ -111,16 +111,17 @@ def _table_2_in_small(experiment, site):
     # The paper's values are of another set, and stand in table2.yaml. A row stands for the one
     # there that has as many times the workers of the smallest.
     ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
-    theirs = [load_config(whole, row=row) for row in rows(whole)]
-    least = min(config.workers for config in theirs)
-    least_of_ours = min(records[0].planned.workers for records in ours.values())
+    theirs = {(config.model.name, config.workers): config.paper.reported
+              for config in (load_config(whole, row=row) for row in rows(whole))}
+    scale = (min(n_workers for _, n_workers in theirs)
+             / min(records[0].planned.workers for records in ours.values()))
     paper = {}
     for row, records in ours.items():
         planned = records[0].planned
-        for config in theirs:
-            if (config.model.name == planned.model.name and _MAP in config.paper.reported
-                    and config.workers * least_of_ours == planned.workers * least):
-                paper[row] = config.workers, config.paper.reported[_MAP]
+        n_workers = planned.workers * scale
+        value = theirs.get((planned.model.name, n_workers), {}).get(_MAP)
+        if value is not None:
+            paper[row] = n_workers, value
     return _table_2_beside(ours, experiment, paper)
 
 
