@@ -7,7 +7,7 @@ INSTALLERS := pip==26.3 setuptools==80.9.0 wheel==0.48.0 numpy==2.2.6
 PROCESSES := 2
 
 # Open MPI refuses root and more processes than cores unless told, and binds each process to one
-# core; unbound, the processes of a node share its cores evenly (yolo_dist/communicator.py).
+# core; unbound, the processes of a node share its cores evenly (yolo_dist/distributed/communicator.py).
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 export PRTE_MCA_rmaps_default_mapping_policy := :oversubscribe

@@ -11,7 +11,7 @@ import pytest
 import yolo_dist  # noqa: F401
 from yolo_dist.datasets import make_mini_voc
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # What a process of a test is started with, besides the environment of the tests themselves.
 SETTINGS = {

@@ -22,7 +22,7 @@ import sys
 from yolo_dist import report
 from yolo_dist.datasets import DIGIT_NAMES, make_mini_imagenet, make_mini_voc
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORDS = pathlib.Path(__file__).resolve().parent / 'report_records'
 FIGURES = ('table2', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7')
 KEPT = re.compile(r'(table2|fig\d|imagenet_\w+|voc_\w+)\.yaml')

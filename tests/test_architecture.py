@@ -6,23 +6,22 @@ import re
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'yolo_dist'
 
 # What a part may import of the package, besides itself and `errors`.
 LEAVES = {
-    'errors': set(), 'schedules': set(), 'functions': set(), 'transforms': {'backends'},
-    'datasets': set(), 'reporting': set(), 'stream': set(), 'iterators': {'allocator'},
-    'config': set(), 'allocator': set(),
-    'backends': set(), 'workers': set(), 'sites': {'config'}, 'scaling': {'sites'},
-    'plan': {'config', 'links', 'scaling', 'schedules', 'tasks'},
-    'gradient_mean': {'backends', 'gradient_packing'}, 'gradient_packing': {'array_lists'},
-    'array_lists': set(), 'momentum_sgd': {'array_lists'},
-    'prerequisites': set(), 'cudnn9': set(), 'gpu': set(), 'precision': set(),
-    'jobs': {'config', 'plan', 'results', 'scaling', 'sites'},
-    'links': {'functions', 'transforms', 'backends'},
-    'evaluators': {'iterators'},
-    'tasks': {'datasets', 'evaluators', 'links', 'reporting', 'transforms'},
+    'errors': set(), 'functions': set(), 'kernels': set(), 'drawing': set(),
+    'config': set(), 'datasets': set(), 'transforms': {'kernels'},
+    'links': {'functions', 'transforms', 'kernels'},
+    'distributed': {'kernels'},
+    'training': {'config', 'distributed', 'drawing', 'kernels', 'links', 'runs'},
+    'evaluators': {'training'},
+    'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},
+    'runs': {'config', 'environment'},
+    'planning': {'config', 'links', 'tasks', 'training'},
+    'reporting': {'config', 'drawing', 'planning'},
+    'jobs': {'config', 'planning', 'runs'},
 }
 ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
                 'submit'}
@@ -68,7 +67,7 @@ def test_nothing_imports_an_entry_point():
 
 
 def test_only_named_places_speak_to_mpi_and_the_command_line():
-    """MPI starts in `communicator`, arguments are read in entry points."""
+    """MPI starts in `distributed`, arguments are read in entry points."""
     mpi, parsers = set(), set()
     for path in FILES:
         names = list(imports(path))
@@ -76,7 +75,7 @@ def test_only_named_places_speak_to_mpi_and_the_command_line():
             mpi.add(part_of(path))
         if 'yolo_dist.command_line.Parser' in names:
             parsers.add(part_of(path))
-    assert mpi <= {'communicator', 'gradient_mean', 'optimizers', 'environment', 'benchmarks'}
+    assert mpi <= {'distributed', 'training', 'environment', 'benchmarks'}
     assert parsers <= ENTRY_POINTS
 
 

@@ -153,7 +153,7 @@ VERSION, CUDNN = {version!r}, {cudnn!r}
 from chainer.backends import cuda
 assert cuda.available, cuda._resolution_error
 assert cuda.cudnn_enabled is (CUDNN is not None), cuda._resolution_error
-from yolo_dist.cudnn9.choice import name_of
+from yolo_dist.kernels.cudnn9.choice import name_of
 assert CUDNN is None or name_of(cuda.cudnn) == CUDNN
 assert cuda._cudnn_version == {"CuPy's": 8900, 'own': 92800, None: -1}[CUDNN]
 cuda.check_cuda_available()

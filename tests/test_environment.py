@@ -11,8 +11,8 @@ from chainer.backends import cuda
 
 import yolo_dist
 from yolo_dist import environment as environment_module
-from yolo_dist.cudnn9 import functions
 from yolo_dist.environment import environment
+from yolo_dist.kernels.cudnn9 import functions
 
 
 def test_environment_is_json_and_names_no_path():

@@ -17,7 +17,7 @@ from yolo_dist.datasets import make_mini_imagenet, make_mini_voc, open_file_tree
 from yolo_dist.errors import InputError
 from yolo_dist.tasks import get_task
 
-EXPERIMENTS = pathlib.Path(__file__).parent.parent / 'experiments'
+EXPERIMENTS = pathlib.Path(__file__).resolve().parents[1] / 'experiments'
 FILES = {'classification': EXPERIMENTS / 'quickstart_darknet53.yaml',
          'detection': EXPERIMENTS / 'quickstart_yolo_v3.yaml'}
 
@@ -87,7 +87,7 @@ _READ_BY_LOADERS = """
 import hashlib, multiprocessing, sys
 import yolo_dist
 from yolo_dist.config import load_config
-from yolo_dist.iterators import iterate_batches
+from yolo_dist.training.iterators import iterate_batches
 from yolo_dist.tasks import get_task
 multiprocessing.set_start_method('forkserver', force=True)
 multiprocessing.set_forkserver_preload(['yolo_dist'])  # before Chainer, as everywhere

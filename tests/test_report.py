@@ -10,8 +10,8 @@ import pytest
 
 from yolo_dist import report
 from yolo_dist.config import dump_config, load_config
+from yolo_dist.config.sites import load_site
 from yolo_dist.errors import InputError
-from yolo_dist.sites import load_site
 
 RECORDS = pathlib.Path(__file__).parent / 'report_records'
 FIGURES = ('table2', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7')

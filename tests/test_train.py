@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from yolo_dist.datasets import make_mini_imagenet
-from yolo_dist.results import find_snapshot
+from yolo_dist.runs.run_directory import find_snapshot
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = ['model.width=0.03', 'data.batch_size_per_worker=4', 'run.log_every_iterations=2',
         'run.evaluate_every_epochs=2', 'run.snapshot_every_epochs=1', 'schedule.epochs=4',
         'data.evaluation.batch_size=4']
@@ -340,7 +340,9 @@ def test_a_signal_ends_the_sitting_with_a_snapshot(train, tmp_path, number):
 SIGNALLED = """
 import os
 import yolo_dist
-from yolo_dist import communicator, train, updater
+from yolo_dist import train
+from yolo_dist.distributed import communicator
+from yolo_dist.training import updater
 
 class Signalled(updater.TrainUpdater):
     def update_core(self):

@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 
-from yolo_dist import communicator
+from yolo_dist.distributed import communicator
 from yolo_dist.errors import InputError
 from yolo_dist.train import main
 

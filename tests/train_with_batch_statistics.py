@@ -10,7 +10,8 @@ import sys
 # The fused block of the CPU backend does not call the function that is replaced here.
 os.environ['YOLO_DIST_CPU_BACKEND'] = 'off'
 
-from yolo_dist import communicator, train  # noqa: E402
+from yolo_dist import train  # noqa: E402
+from yolo_dist.distributed import communicator  # noqa: E402
 
 import chainer  # noqa: E402, isort: skip
 

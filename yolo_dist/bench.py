@@ -6,8 +6,6 @@ from argparse import ArgumentTypeError
 
 import threadpoolctl
 
-from yolo_dist.backends import is_cpu_backend_on, using_cpu_backend
-from yolo_dist.backends.threads import n_threads
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.carrying import measure_carrying
 from yolo_dist.benchmarks.evaluation import measure_evaluation
@@ -21,6 +19,8 @@ from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu import is_cpu_backend_on, using_cpu_backend
+from yolo_dist.kernels.cpu.threads import n_threads
 
 _DETECTORS = [name for name in workloads.N_CLASS if workloads.is_detector(name)]
 
@@ -269,7 +269,7 @@ def _measure_loss(arguments):
 
 if __name__ == '__main__':
     if sys.argv[1:2] in (['allreduce'], ['carry']):
-        from yolo_dist.communicator import run_job
+        from yolo_dist.distributed.communicator import run_job
         run_job(main)
     else:
         run_serial(main)

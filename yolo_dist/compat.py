@@ -57,10 +57,10 @@ REPAIRS = (
     Repair('chainer.testing.helper', 'import pkg_resources\n', '\n'),
     Repair('chainer.testing.helper', '    ws = pkg_resources.WorkingSet()',
            '    import pkg_resources; ws = pkg_resources.WorkingSet()'),
-    # CuPy 14 has no cuDNN, and 12 and 13 warn of the former name: see yolo_dist.cudnn9.choice.
+    # CuPy 14 has no cuDNN, and 12 and 13 warn of the former name, see kernels.cudnn9.choice.
     Repair('chainer.backends.cuda',
            'if 7 < _cupy_major:\n            import cupy.cuda.cudnn\n        import cupy.cudnn\n',
-           'from yolo_dist.cudnn9.choice import load as _load_cudnn\n        \n\n'),
+           'from yolo_dist.kernels.cudnn9.choice import load as _load_cudnn\n        \n\n'),
     Repair('chainer.backends.cuda',
            'cudnn = cupy.cudnn  # type: tp.Optional[types.ModuleType]\n'
            '        libcudnn = cupy.cuda.cudnn  # type: tp.Any # NOQA',

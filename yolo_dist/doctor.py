@@ -4,9 +4,9 @@ import pathlib
 import shutil
 import sys
 
-from yolo_dist.backends import is_cpu_backend_on
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import CUPY_PACKAGES, environment
+from yolo_dist.kernels.cpu import is_cpu_backend_on
 
 # The number of processes and the own rank, as Open MPI, MPICH and Slurm tell a process.
 _LAUNCHERS = (('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK'), ('PMI_SIZE', 'PMI_RANK'),

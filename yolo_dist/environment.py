@@ -99,7 +99,7 @@ def _cores():
 def _cuda():
     from chainer.backends import cuda
 
-    from yolo_dist.cudnn9.choice import name_of
+    from yolo_dist.kernels.cudnn9.choice import name_of
     found = {'available': False, 'reason': None, 'driver': _driver_version(),
              'runtime': None, 'cudnn': None, 'cudnn_by': None, 'cudnn_reason': None, 'nccl': None}
     if not cuda.available:

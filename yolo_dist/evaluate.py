@@ -1,11 +1,11 @@
 """Evaluates a run: ``[mpiexec -n P] python -m yolo_dist.evaluate RUN_DIR_OR_SNAPSHOT``."""
 
-from yolo_dist import communicator
 from yolo_dist.command_line import Parser
-from yolo_dist.communicator import agreed
 from yolo_dist.config import load_config
+from yolo_dist.distributed import communicator
+from yolo_dist.distributed.communicator import agreed
 from yolo_dist.links import load_weights
-from yolo_dist.results import find_weights, write_json
+from yolo_dist.runs.run_directory import find_weights, write_json
 from yolo_dist.tasks import get_task
 
 

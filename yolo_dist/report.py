@@ -4,10 +4,11 @@ import pathlib
 import shutil
 
 from yolo_dist.command_line import Parser, run_serial
-from yolo_dist.pages import PAGES, PAPER_SITE, create_page, general_page
-from yolo_dist.records import find_experiment
-from yolo_dist.reporting import save_figure, write_csv
-from yolo_dist.sites import load_site
+from yolo_dist.config.sites import load_site
+from yolo_dist.drawing import save_figure
+from yolo_dist.reporting import write_csv
+from yolo_dist.reporting.pages import PAGES, PAPER_SITE, create_page, general_page
+from yolo_dist.runs.records import find_experiment
 
 
 def parse_arguments(argv=None):

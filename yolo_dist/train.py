@@ -5,24 +5,30 @@ import sys
 
 import numpy as np
 
-from yolo_dist import communicator
 from yolo_dist.command_line import Parser, run_serial
-from yolo_dist.communicator import STOP_SIGNALS, agreed
 from yolo_dist.config import load_config
+from yolo_dist.distributed import communicator
+from yolo_dist.distributed.communicator import STOP_SIGNALS, agreed
+from yolo_dist.distributed.precision import set_precision
+from yolo_dist.distributed.virtual_workers import LocalWorkers
 from yolo_dist.errors import TrainingDiverged
-from yolo_dist.extensions import Interruption
-from yolo_dist.iterators import StreamIterator
-from yolo_dist.optimizers import create_optimizer
-from yolo_dist.plan import plan
-from yolo_dist.precision import set_precision
-from yolo_dist.results import RunDirectory, find_snapshot, read_json, run_directory, save_weights
-from yolo_dist.schedules import check_batch_fits, create_schedule, n_training_iterations
-from yolo_dist.stream import TrainingStream, create_input_size_schedule
-from yolo_dist.summary import summarize
+from yolo_dist.planning.plan import plan
+from yolo_dist.planning.summary import summarize
+from yolo_dist.runs.run_directory import (
+    RunDirectory,
+    find_snapshot,
+    read_json,
+    run_directory,
+    save_weights,
+)
 from yolo_dist.tasks import get_task
-from yolo_dist.trainer import create_trainer, load_snapshot
-from yolo_dist.updater import TrainUpdater
-from yolo_dist.workers import LocalWorkers
+from yolo_dist.training.extensions import Interruption
+from yolo_dist.training.iterators import StreamIterator
+from yolo_dist.training.optimizers import create_optimizer
+from yolo_dist.training.sampler import TrainingStream, create_input_size_schedule
+from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
+from yolo_dist.training.trainer import create_trainer, load_snapshot
+from yolo_dist.training.updater import TrainUpdater
 
 # Exit status of a sitting that a signal ended: start the run again with --resume.
 INTERRUPTED = os.EX_TEMPFAIL

@@ -11,11 +11,11 @@ from yolo_dist.datasets import (
     load_imagenet,
     make_mini_imagenet,
     make_mini_voc,
-    mini_sources,
     read_image,
 )
-from yolo_dist.datasets.digit_scene import draw_background, draw_glyph, paste_glyph
-from yolo_dist.datasets.write_whole_set import write_whole_set
+from yolo_dist.datasets.mini import sources as mini_sources
+from yolo_dist.datasets.mini.digits import draw_background, draw_glyph, paste_glyph
+from yolo_dist.datasets.mini.whole_set import write_whole_set
 from yolo_dist.errors import InputError
 
 

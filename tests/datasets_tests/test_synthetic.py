@@ -11,7 +11,7 @@ from yolo_dist.datasets import VOC_CLASS_NAMES, SyntheticClassification, Synthet
 from yolo_dist.errors import InputError
 from yolo_dist.tasks import get_task
 
-EXPERIMENTS = pathlib.Path(__file__).parent.parent.parent / 'experiments'
+EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / 'experiments'
 
 SETS = {'classification': SyntheticClassification(30, 7), 'detection': SyntheticDetection(30)}
 

@@ -2,7 +2,7 @@
 import chainer
 import pytest
 
-from yolo_dist.gpu import use_gpu
+from yolo_dist.distributed.device import use_gpu
 
 
 @pytest.fixture

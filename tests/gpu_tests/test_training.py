@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from chainer.backends import cuda
 
-from yolo_dist import momentum_sgd
-from yolo_dist.backends.half import from_half, to_half
 from yolo_dist.benchmarks import workloads
 from yolo_dist.datasets import make_mini_imagenet
-from yolo_dist.gradient_packing import GradientPacking
-from yolo_dist.precision import set_precision
+from yolo_dist.distributed.precision import set_precision
+from yolo_dist.kernels.cpu.half import from_half, to_half
+from yolo_dist.kernels.cuda import fused_momentum_sgd as momentum_sgd
+from yolo_dist.kernels.cuda.gradient_packing import GradientPacking
 
 pytestmark = pytest.mark.gpu
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def step(name, device):
@@ -101,7 +101,7 @@ MEAN = """
 import numpy as np
 import chainer
 import yolo_dist
-from yolo_dist import communicator
+from yolo_dist.distributed import communicator
 
 def create_model(device):
     model = chainer.Chain()

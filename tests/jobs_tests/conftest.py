@@ -13,7 +13,7 @@ from yolo_dist.datasets import DIGIT_NAMES
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPERIMENT = ROOT / 'experiments/table2.yaml'
 
 # Table 2 on the mini set, as small as it goes.

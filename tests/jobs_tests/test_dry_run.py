@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from yolo_dist.sites import SITES, site_names
+from yolo_dist.config.sites import SITES, site_names
 from yolo_dist.submit import main
 
 GOLDEN = pathlib.Path(__file__).parent / 'golden'

@@ -6,7 +6,7 @@ import pytest
 
 from yolo_dist.config import dump_config, load_config
 from yolo_dist.errors import InputError
-from yolo_dist.prerequisites import missing_prerequisites
+from yolo_dist.jobs.prerequisites import missing_prerequisites
 from yolo_dist.submit import main
 
 

@@ -11,7 +11,7 @@ from private_processes import wait_until
 from yolo_dist.errors import InputError
 from yolo_dist.jobs import run_state
 from yolo_dist.report import main as report
-from yolo_dist.results import find_snapshot
+from yolo_dist.runs.run_directory import find_snapshot
 from yolo_dist.submit import main
 
 ROW = 'table2/yolo_v2_k8/seed_0'

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from yolo_dist.config import load_config
-from yolo_dist.records import Record
+from yolo_dist.runs.records import Record
 
 TESTS = pathlib.Path(__file__).parent.parent
 
@@ -70,7 +70,7 @@ def assert_filled():
 def create_record():
     """Makes the record of a run: ``create_record(row, k, model='yolo_v3', paper={}, **fields)``.
 
-    ``fields`` are those of :class:`~yolo_dist.records.Record`.
+    ``fields`` are those of :class:`~yolo_dist.runs.records.Record`.
     """
     def create_record(row, k, *, model='yolo_v3', paper=None, seed=0, **fields):
         config = load_config(TESTS.parent / f'experiments/quickstart_{model}.yaml', overrides=[

@@ -4,20 +4,15 @@ import pathlib
 
 import pytest
 
-from yolo_dist.pages import PAGES, create_page, general_page
-from yolo_dist.records import find_experiment
-from yolo_dist.reporting import (
-    draw_accuracy_curves,
-    draw_batch_size,
-    draw_loss_curves,
-    learning_curves,
-    save_figure,
-)
+from yolo_dist.config.sites import load_site
+from yolo_dist.drawing import learning_curves, save_figure
+from yolo_dist.drawing.figures import create_figure
+from yolo_dist.reporting import draw_accuracy_curves, draw_batch_size, draw_loss_curves
 from yolo_dist.reporting.batch_size import paper_batch_percent
-from yolo_dist.reporting.figures import create_figure
-from yolo_dist.sites import load_site
+from yolo_dist.reporting.pages import PAGES, create_page, general_page
+from yolo_dist.runs.records import find_experiment
 
-EXPERIMENTS = pathlib.Path(__file__).parent.parent.parent / 'experiments'
+EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / 'experiments'
 FIGURES = ['table2', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7']
 # Stars in all axes: the numbers that the paper prints.
 N_PRINTED = {'fig3': 2, 'fig4': 1, 'fig5': 2, 'fig6': 0, 'fig7': 1}

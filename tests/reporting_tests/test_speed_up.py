@@ -2,9 +2,9 @@
 
 import pytest
 
-from yolo_dist.records import Experiment, Throughput
 from yolo_dist.reporting import Prediction, speed_up_csv_lines, speed_up_table
 from yolo_dist.reporting.speed_up import measured_points, speed_up_over
+from yolo_dist.runs.records import Experiment, Throughput
 
 
 @pytest.fixture

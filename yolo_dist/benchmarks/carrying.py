@@ -3,12 +3,12 @@ from types import SimpleNamespace
 
 import chainer
 
-from yolo_dist import communicator
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.timing import alternate, ratio
-from yolo_dist.optimizers import create_optimizer
-from yolo_dist.updater import TrainUpdater
-from yolo_dist.workers import LocalWorkers
+from yolo_dist.distributed import communicator
+from yolo_dist.distributed.virtual_workers import LocalWorkers
+from yolo_dist.training.optimizers import create_optimizer
+from yolo_dist.training.updater import TrainUpdater
 
 
 class _SameBatch(chainer.dataset.Iterator):

@@ -7,10 +7,10 @@ import numpy as np
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.benchmarks.torch_workloads import create_torch_step
-from yolo_dist.gpu import use_gpu
+from yolo_dist.distributed.device import use_gpu
+from yolo_dist.distributed.precision import set_precision
 from yolo_dist.links import count_operations
-from yolo_dist.precision import set_precision
-from yolo_dist.scaling import FORWARD_PASSES_PER_STEP
+from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
 
 _PEAK_SIDE = 8192  # of the matrices whose product stands for the GPU's peak
 _WARM_UP = 3  # steps: plans are tuned, kernels compiled and memory pools filled then

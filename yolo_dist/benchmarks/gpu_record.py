@@ -8,9 +8,9 @@ import tempfile
 import xml.etree.ElementTree
 
 from yolo_dist.benchmarks.torch_workloads import is_torch_there
+from yolo_dist.distributed.device import check_gpu
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
-from yolo_dist.gpu import check_gpu
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD = 'experiments/records/gpu.json'

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from yolo_dist.datasets import read_image
-from yolo_dist.datasets.mini_sources import load_mini_sources
+from yolo_dist.datasets.mini.sources import load_mini_sources
 from yolo_dist.errors import InputError
 
 # About those of COCO: 640 x 480, 4:2:0, 166 KB in the mean.

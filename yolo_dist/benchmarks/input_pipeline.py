@@ -8,13 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from yolo_dist.allocator import keep_freed_memory
 from yolo_dist.benchmarks import chainercv_transforms
 from yolo_dist.benchmarks.input_files import make_photographs, read_photographs, write_tree
 from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.datasets import StoredImage, VOCDetectionDataset, load_imagenet
-from yolo_dist.iterators import StreamIterator
-from yolo_dist.stream import InputSizeSchedule, TrainingStream, example_rng
+from yolo_dist.training.host_memory import keep_freed_memory
+from yolo_dist.training.iterators import StreamIterator
+from yolo_dist.training.sampler import InputSizeSchedule, TrainingStream, example_rng
 from yolo_dist.transforms import ClassificationTrainTransform, DetectionTrainTransform
 from yolo_dist.transforms.colour_distortion import ColourDistortion
 

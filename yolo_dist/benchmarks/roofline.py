@@ -3,12 +3,12 @@ import chainer
 import chainer.links as L
 import numpy as np
 
-from yolo_dist.backends.convolution import get_geometry
-from yolo_dist.backends.switch import is_cpu_backend_on
-from yolo_dist.backends.threads import parallel_ranges
-from yolo_dist.backends.winograd import tile_side
 from yolo_dist.benchmarks.timing import create_sgemm, ratio
-from yolo_dist.scaling import FORWARD_PASSES_PER_STEP
+from yolo_dist.kernels.cpu.convolution import get_geometry
+from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
+from yolo_dist.kernels.cpu.threads import parallel_ranges
+from yolo_dist.kernels.cpu.winograd import tile_side
+from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
 
 _COPY_BYTES = 1 << 27  # far beyond any cache
 _FLOAT_BYTES = 4

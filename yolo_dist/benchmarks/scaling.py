@@ -1,9 +1,9 @@
 """What it costs to train with several processes."""
 import time
 
-from yolo_dist import communicator
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.timing import Timing, ratio
+from yolo_dist.distributed import communicator
 
 _POLL_SECONDS = 1e-3
 

@@ -3,7 +3,7 @@ import chainer
 import numpy as np
 
 from yolo_dist import links
-from yolo_dist.momentum_sgd import MomentumSGD, WeightDecay
+from yolo_dist.kernels.cuda.fused_momentum_sgd import MomentumSGD, WeightDecay
 
 N_CLASS = {'darknet19': 1000, 'darknet53': 1000, 'yolo_v2': 20, 'yolo_v3': 20}
 _CLASSES = {'darknet19': links.Darknet19, 'darknet53': links.Darknet53,

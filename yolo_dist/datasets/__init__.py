@@ -2,9 +2,9 @@
 from yolo_dist.datasets.file_tree import open_file_tree, pack_files
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
 from yolo_dist.datasets.load_imagenet import load_imagenet
-from yolo_dist.datasets.mini_imagenet import make_mini_imagenet
-from yolo_dist.datasets.mini_sources import DIGIT_NAMES
-from yolo_dist.datasets.mini_voc import make_mini_voc
+from yolo_dist.datasets.mini.imagenet import make_mini_imagenet
+from yolo_dist.datasets.mini.sources import DIGIT_NAMES
+from yolo_dist.datasets.mini.voc import make_mini_voc
 from yolo_dist.datasets.read_image import decode_image, read_image
 from yolo_dist.datasets.stored_image import StoredImage
 from yolo_dist.datasets.synthetic import SyntheticClassification, SyntheticDetection

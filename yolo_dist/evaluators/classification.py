@@ -1,7 +1,7 @@
 import chainer
 import numpy as np
 
-from yolo_dist.iterators import iterate_batches
+from yolo_dist.training.iterators import iterate_batches
 
 
 def evaluate_classification(model, dataset, comm, *, batch_size, n_loader_processes, converter,

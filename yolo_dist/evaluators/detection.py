@@ -1,7 +1,7 @@
 import numpy as np
 from chainercv.evaluations import eval_detection_voc
 
-from yolo_dist.iterators import iterate_batches
+from yolo_dist.training.iterators import iterate_batches
 
 
 def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loader_processes,

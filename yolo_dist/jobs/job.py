@@ -4,11 +4,11 @@ import dataclasses
 import math
 
 from yolo_dist.config import RunConfig, load_config
+from yolo_dist.config.sites import Site
 from yolo_dist.errors import InputError
-from yolo_dist.plan import plan
-from yolo_dist.results import run_directory
-from yolo_dist.scaling import assumed_workload
-from yolo_dist.sites import Site
+from yolo_dist.planning.plan import plan
+from yolo_dist.planning.scaling import assumed_workload
+from yolo_dist.runs.run_directory import run_directory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Job:
 
     Attributes:
         config (~yolo_dist.config.RunConfig): The run as it will be trained.
-        site (~yolo_dist.sites.Site): Where.
+        site (~yolo_dist.config.sites.Site): Where.
         arguments (tuple of str): Of ``yolo_dist.train``, without ``--resume``.
         submission (tuple of str): Of ``yolo_dist.submit``, to submit this run again.
         results (str): The folder of all result directories.
@@ -69,7 +69,7 @@ def create_job(experiment, site, *, row, seed, overrides, results, site_source):
 
     Args:
         experiment (str): An experiment file.
-        site (~yolo_dist.sites.Site): The machine.
+        site (~yolo_dist.config.sites.Site): The machine.
         row (str): Row of a sweep, ``None`` for a run.
         seed (int): ``run.seed``.
         overrides (sequence of str): ``key=value`` changes.

@@ -3,10 +3,10 @@
 import pathlib
 import shlex
 
+from yolo_dist.config.sites import SITES
 from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import format_seconds
-from yolo_dist.results import write_whole
-from yolo_dist.sites import SITES
+from yolo_dist.runs.run_directory import write_whole
 
 
 def job_script(job, *, work_directory):

@@ -1,6 +1,6 @@
 """How far a run has come: what its directory says, and what the scheduler says of its job.
 
-A job leaves four files beside those of the run (:mod:`yolo_dist.results`):
+A job leaves four files beside those of the run (:mod:`yolo_dist.runs.run_directory`):
 
 ==================  ===============================================================
 ``job.sh``          the script that was submitted
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import SCHEDULERS
-from yolo_dist.results import read_json, write_json
+from yolo_dist.runs.run_directory import read_json, write_json
 
 JOB_FILES = frozenset({'job.sh', 'job.json', 'job.log', 'scheduler.log'})
 

@@ -1,8 +1,8 @@
 import chainer
 import chainer.links as L
 
-from yolo_dist.backends import conv_bn_leaky_relu
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu import conv_bn_leaky_relu
 from yolo_dist.links.convolution_2d import Convolution2D
 
 

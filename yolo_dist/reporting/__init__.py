@@ -1,26 +1,13 @@
-"""Pictures and tables, made from what a run directory or a model holds."""
+"""The report: the tables and figures of the paper beside ours."""
 
 from yolo_dist.reporting.accuracy_curves import draw_accuracy_curves  # noqa: F401
 from yolo_dist.reporting.batch_size import draw_batch_size  # noqa: F401
-from yolo_dist.reporting.curves import (
-    draw_curves,  # noqa: F401
-    learning_curves,  # noqa: F401
-)
-from yolo_dist.reporting.figures import (
-    add_caveat,  # noqa: F401
-    save_figure,  # noqa: F401
-)
 from yolo_dist.reporting.loss_curves import (
     draw_loss_curves,  # noqa: F401
     loss_csv_lines,  # noqa: F401
     loss_table,  # noqa: F401
 )
 from yolo_dist.reporting.outcome_grid import draw_outcome_grid, outcome_table  # noqa: F401
-from yolo_dist.reporting.pictures import (
-    draw_classifications,  # noqa: F401
-    draw_detections,  # noqa: F401
-    spread_indices,  # noqa: F401
-)
 from yolo_dist.reporting.speed_up import (
     Prediction,  # noqa: F401
     draw_speed_up,  # noqa: F401

@@ -1,6 +1,6 @@
 import math
 
-from yolo_dist.reporting.figures import (
+from yolo_dist.drawing.figures import (
     GREY,
     PAPER,
     add_legend,

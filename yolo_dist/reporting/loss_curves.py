@@ -1,4 +1,4 @@
-from yolo_dist.reporting.figures import add_legend, create_figure, legend_entries, say, shades
+from yolo_dist.drawing.figures import add_legend, create_figure, legend_entries, say, shades
 from yolo_dist.reporting.tables import markdown_table
 from yolo_dist.reporting.words import changed_in_words, decimal, state_in_words
 
@@ -20,7 +20,7 @@ def loss_csv_lines(experiment):
     """The same for :func:`~yolo_dist.reporting.tables.write_csv`.
 
     Args:
-        experiment (~yolo_dist.records.Experiment): Its records.
+        experiment (~yolo_dist.runs.records.Experiment): Its records.
 
     Returns:
         list of dict: One line a row and seed.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo_dist.reporting.figures import (
+from yolo_dist.drawing.figures import (
     PAPER,
     add_legend,
     create_figure,
@@ -204,7 +204,7 @@ def speed_up_csv_lines(experiment, predictions):
     """What is written to CSV of a throughput experiment: one line a row and seed.
 
     Args:
-        experiment (~yolo_dist.records.Experiment): Its records.
+        experiment (~yolo_dist.runs.records.Experiment): Its records.
         predictions (list): A :class:`Prediction` a column.
 
     Returns:

@@ -44,7 +44,7 @@ def comparison_table(records):
     """The paper's numbers beside ours, as a Markdown table.
 
     Args:
-        records (list): One :class:`~yolo_dist.records.Record` a run.
+        records (list): One :class:`~yolo_dist.runs.records.Record` a run.
 
     Returns:
         str: One line a run and metric, at least one a run, and one for the mean of
@@ -152,7 +152,7 @@ def metric_lines(experiment):
     """What :func:`write_csv` writes of an experiment with metrics.
 
     Args:
-        experiment (~yolo_dist.records.Experiment): Its records.
+        experiment (~yolo_dist.runs.records.Experiment): Its records.
 
     Returns:
         list of dict: For each metric and row a line a seed, and one whose ``seed`` is

@@ -51,7 +51,7 @@ def batch_percent(record, others=()):
     """Batch of a run as a share of its training set, %; ``None`` if no log tells its size.
 
     Args:
-        record (~yolo_dist.records.Record): The run.
+        record (~yolo_dist.runs.records.Record): The run.
         others (iterable): Records of runs on the same set, asked after ``record``.
     """
     sizes = (one.n_training_images for one in [record, *others])

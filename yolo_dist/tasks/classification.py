@@ -5,10 +5,10 @@ import numpy as np
 from chainer.datasets import TransformDataset
 
 from yolo_dist.datasets import SyntheticClassification, load_imagenet
+from yolo_dist.drawing import draw_classifications, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_classification
 from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
-from yolo_dist.reporting import draw_classifications, spread_indices
 from yolo_dist.transforms import ClassificationTrainTransform, centre_crop
 
 METRIC = 'top1_accuracy_percent'

@@ -3,10 +3,10 @@
 import numpy as np
 
 from yolo_dist.datasets import SyntheticDetection, VOCDetectionDataset
+from yolo_dist.drawing import draw_detections, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_detection
 from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3, load_backbone
-from yolo_dist.reporting import draw_detections, spread_indices
 from yolo_dist.transforms import DetectionTrainTransform
 
 METRIC = 'map_percent'

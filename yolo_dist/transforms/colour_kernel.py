@@ -1,7 +1,7 @@
 """Hue, saturation and exposure of every pixel in one pass."""
 import numpy as np
 
-from yolo_dist.backends.jit import kernel
+from yolo_dist.kernels.cpu.jit import kernel
 
 
 @kernel

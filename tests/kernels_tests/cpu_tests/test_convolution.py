@@ -1,0 +1,169 @@
+"""Every convolution kernel against Chainer's own function."""
+import chainer
+import chainer.functions as F
+import numpy as np
+import pytest
+
+from yolo_dist.kernels.cpu import convolution, using_cpu_backend
+from yolo_dist.kernels.cpu.convolution import get_geometry
+
+# Relative to the largest value: sums of up to 8,550 products, in another order.
+TOLERANCES = {'float32': 1e-5, 'float64': 1e-13}
+
+# Batch, channels in and out, height, width, ksize, stride, pad, algorithm.
+CASES = [
+    (1, 3, 5, 5, 5, 1, 1, 0, 'pointwise'),
+    (3, 40, 17, 2, 9, 1, 1, 0, 'pointwise'),
+    (2, 17, 9, 7, 5, 3, 1, 1, 'winograd'),
+    (1, 8, 8, 1, 1, 3, 1, 1, 'winograd'),
+    (3, 40, 33, 6, 8, 3, 1, 0, 'winograd'),
+    (2, 64, 24, 28, 27, 3, 1, 1, 'winograd'),
+    (1, 9, 8, 90, 95, 3, 1, 1, 'winograd'),
+    (2, 17, 9, 7, 5, 3, 2, 1, 'im2col'),
+    (1, 9, 3, 1, 1, 3, 2, 1, 'im2col'),
+    (5, 12, 7, 9, 30, 1, 2, 0, 'im2col'),
+    (2, 16, 4, 6, 7, 3, 1, 1, 'im2col'),
+    (2, 8, 5, 9, 8, 5, 3, 2, 'im2col'),
+    (1, 8, 8, 150, 141, 3, 2, 1, 'im2col'),
+    (2, 3, 8, 13, 10, 3, 1, 1, 'planes'),
+    (1, 3, 2, 200, 33, 3, 2, 1, 'planes'),
+    (2, 1, 4, 5, 6, 5, 1, 2, 'planes'),
+    (3, 7, 4, 4, 4, 2, 2, 0, 'planes'),
+    (1, 256, 40, 17, 14, 3, 1, 1, 'winograd'),
+    (2, 16, 8, 13, 31, 3, 1, 1, 'winograd'),
+    (1, 12, 9, 17, 20, 3, 1, 0, 'winograd'),
+]
+
+
+def assert_close(actual, expected):
+    """Agreement relative to the largest value."""
+    scale = max(np.abs(expected).max(), 1e-30)
+    np.testing.assert_allclose(
+        actual / scale, expected / scale, rtol=0, atol=TOLERANCES[str(expected.dtype)])
+
+
+def compute(arrays, stride, pad, *, is_on):
+    """Output and gradients of Chainer's function, with or without the backend."""
+    *inputs, gy = arrays
+    inputs = [chainer.Variable(array) for array in inputs]
+    with using_cpu_backend(is_on):
+        y = F.convolution_2d(*inputs, stride=stride, pad=pad)
+        y.grad = gy
+        y.backward()
+    return y.array, *(variable.grad for variable in inputs)
+
+
+def draw(case, dtype, *, bias=False):
+    """Inputs, and a gradient of the output."""
+    batch, n_in, n_out, height, width, ksize, stride, pad, _ = case
+    rng = np.random.default_rng(0)
+    out = [(size + 2 * pad - ksize) // stride + 1 for size in (height, width)]
+    shapes = [(batch, n_in, height, width), (n_out, n_in, ksize, ksize)]
+    shapes += [(n_out,)] if bias else []
+    return [rng.normal(size=shape).astype(dtype) for shape in (*shapes, (batch, n_out, *out))]
+
+
+@pytest.mark.parametrize('dtype', TOLERANCES)
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_convolution_agrees_with_chainer(case, dtype):
+    """Output and gradients agree at odd sizes, batch 1, with and without padding and stride."""
+    *_, ksize, stride, pad, algorithm = case
+    arrays = draw(case, dtype)
+    assert get_geometry(arrays[1].shape, (stride, stride), (pad, pad)).algorithm == algorithm
+    for actual, expected in zip(compute(arrays, stride, pad, is_on=True),
+                                compute(arrays, stride, pad, is_on=False), strict=True):
+        assert actual.dtype == expected.dtype
+        assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('n_threads', [2, 3])
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_threads_share_the_work(case, n_threads, blas_threads):
+    """Several threads compute the same as Chainer, also where there is less work than threads."""
+    blas_threads(n_threads)
+    *_, stride, pad, _ = case
+    arrays = draw(case, 'float64')
+    for actual, expected in zip(compute(arrays, stride, pad, is_on=True),
+                                compute(arrays, stride, pad, is_on=False), strict=True):
+        assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('case', [CASES[1], CASES[13]], ids=str)
+def test_bias(case):
+    """A bias is added, and has the gradient that Chainer gives it."""
+    arrays = draw(case, 'float32', bias=True)
+    for actual, expected in zip(compute(arrays, 1, case[7], is_on=True),
+                                compute(arrays, 1, case[7], is_on=False), strict=True):
+        assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('case', [CASES[2], CASES[7], CASES[13]], ids=str)
+def test_memory_order_does_not_matter(case):
+    """Channels first, channels last and strided arrays give one result."""
+    x, w, gy = draw(case, 'float64')
+    expected = compute((x, w, gy), *case[6:8], is_on=False)
+    last = [np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+            for array in (x, gy)]
+    strided = [np.repeat(array, 2, axis=3)[..., ::2] for array in (x, gy)]
+    for x_, gy_ in (last, strided):
+        for actual, wanted in zip(compute((x_, np.asfortranarray(w), gy_), *case[6:8],
+                                          is_on=True), expected, strict=True):
+            assert_close(actual, wanted)
+
+
+def test_large_layers_are_cut_into_pieces(monkeypatch):
+    """A layer that exceeds the workspace of one piece gives the same as in one piece."""
+    from yolo_dist.kernels.cpu import im2col, planes, winograd
+    monkeypatch.setattr(winograd, '_CHUNK_BYTES', 1)
+    monkeypatch.setattr(winograd, '_MIN_CHUNK', 5)
+    monkeypatch.setattr(im2col, '_CHUNK_BYTES', 1)
+    monkeypatch.setattr(im2col, '_SHARED_CHUNK_BYTES', 1)
+    monkeypatch.setattr(im2col, '_MIN_CHUNK', 7)
+    monkeypatch.setattr(planes, '_CHUNK_BYTES', 1)
+    for case in (CASES[2], CASES[5], CASES[7], CASES[11], CASES[13]):
+        arrays = draw(case, 'float64')
+        for actual, expected in zip(compute(arrays, *case[6:8], is_on=True),
+                                    compute(arrays, *case[6:8], is_on=False), strict=True):
+            assert_close(actual, expected)
+
+
+def test_double_backward():
+    """Gradients of gradients agree with Chainer's."""
+    x, w, gy = draw(CASES[2], 'float64')
+
+    def second(is_on):
+        inputs = chainer.Variable(x), chainer.Variable(w)
+        with using_cpu_backend(is_on):
+            y = F.convolution_2d(*inputs, pad=1)
+            gx, = chainer.grad([y], [inputs[0]], [chainer.Variable(gy)],
+                               enable_double_backprop=True)
+            F.sum(gx * gx * gx).backward()
+        return inputs[1].grad
+    assert_close(second(True), second(False))
+
+
+@pytest.mark.parametrize('arguments, dtype', [
+    ({'groups': 2}, 'float32'), ({'dilate': 2, 'pad': 2}, 'float32'), ({'pad': 1}, 'float16'),
+    ({'pad': 1, 'stride': 2, 'cover_all': True}, 'float32')], ids=str)
+def test_what_is_left_to_chainer(arguments, dtype, monkeypatch):
+    """Groups, dilation, float16 and cover_all never reach the kernels, and still work."""
+    def fail(*_):
+        raise AssertionError('the backend was called')
+    for name in ('forward', 'backward_data', 'backward_weights'):
+        monkeypatch.setattr(convolution, name, fail)
+    groups = arguments.get('groups', 1)
+    x = np.random.default_rng(0).normal(size=(2, 8, 6, 6)).astype(dtype)
+    w = chainer.Variable(np.ones((4, 8 // groups, 3, 3), dtype))
+    with using_cpu_backend(True):
+        F.sum(F.convolution_2d(x, w, **arguments)).backward()
+    assert w.grad.shape == w.shape
+
+
+def test_sizes_that_do_not_fit_are_chainers_errors():
+    """A filter larger than the padded image, and wrong channels, fail as without the backend."""
+    x = np.zeros((1, 8, 2, 2), np.float32)
+    with using_cpu_backend(True):
+        with pytest.raises(RuntimeError, match='Height'):
+            F.convolution_2d(x, np.zeros((8, 8, 3, 3), np.float32))
+        with pytest.raises(chainer.utils.type_check.InvalidType):
+            F.convolution_2d(x, np.zeros((8, 7, 1, 1), np.float32))

@@ -1,0 +1,135 @@
+"""A small set in Pascal VOC's layout: handwritten digits on photographs."""
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+from tqdm import tqdm
+
+from yolo_dist.datasets.mini.digits import draw_background, draw_glyph, encode_jpeg, paste_glyph
+from yolo_dist.datasets.mini.sources import DIGIT_NAMES, load_mini_sources
+from yolo_dist.datasets.mini.whole_set import write_whole_set
+from yolo_dist.errors import InputError
+
+_DIFFICULT_SHARE = 0.03
+_DIFFICULT_OPACITY = 0.3
+# Boxes keep this distance, so that no digit hides another.
+_GAP_PX = 2
+
+
+def make_mini_voc(directory, *, seed=0, n_trainval=800, n_test=200, min_side_px=112,
+                  max_side_px=160, min_digit_px=28, max_digit_px=72):
+    """Writes ``VOC2007/{Annotations,JPEGImages,ImageSets/Main/{trainval,test}.txt}``.
+
+    Each image shows one to three digits, whose words are the class names (see
+    ``DIGIT_NAMES``). A few are faint and marked difficult. Digits and photographs of ``test``
+    are never used in ``trainval``. The same arguments give the same bytes.
+
+    Args:
+        directory (str or ~pathlib.Path): Absent, or empty, or the complete set.
+        seed (int): Seed of all choices, at least 0.
+        n_trainval (int): Number of training images.
+        n_test (int): Number of test images.
+        min_side_px (int): Smallest height and width of an image.
+        max_side_px (int): Largest height and width of an image.
+        min_digit_px (int): Smallest height of a digit.
+        max_digit_px (int): Largest height of a digit.
+
+    Returns:
+        bool: Whether files were written; ``False`` if the complete set was already there.
+
+    Raises:
+        InputError: If the place holds something else, or a needed package is absent.
+    """
+    if seed < 0:
+        raise InputError(f'seed: found {seed}, expected a whole number of at least 0')
+    recipe = {'set': 'mini-voc', 'version': 2, 'seed': seed,
+              'n_trainval': n_trainval, 'n_test': n_test,
+              'min_side_px': min_side_px, 'max_side_px': max_side_px,
+              'min_digit_px': min_digit_px, 'max_digit_px': max_digit_px}
+    with write_whole_set(directory, recipe) as root:
+        if root is None:
+            return False
+        voc = root / 'VOC2007'
+        for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
+            (voc / folder).mkdir(parents=True)
+        first_id = 1
+        progress = tqdm(total=n_trainval + n_test, desc='mini-voc', unit='image', disable=None)
+        with progress:
+            for part_index, (split, n_images) in enumerate(
+                    (('trainval', n_trainval), ('test', n_test))):
+                sources = load_mini_sources('train' if split == 'trainval' else 'test')
+                ids = [f'{first_id + i:06d}' for i in range(n_images)]
+                first_id += n_images
+                for i, id_ in enumerate(ids):
+                    rng = np.random.default_rng([seed, part_index, i])
+                    size_hw = rng.integers(min_side_px, max_side_px + 1, 2)
+                    scene, objects = _draw(
+                        sources, size_hw, (min_digit_px, max_digit_px), rng)
+                    (voc / 'JPEGImages' / f'{id_}.jpg').write_bytes(encode_jpeg(scene))
+                    (voc / 'Annotations' / f'{id_}.xml').write_bytes(
+                        _annotation(id_, scene.shape, objects))
+                    progress.update()
+                (voc / 'ImageSets' / 'Main' / f'{split}.txt').write_text(
+                    ''.join(f'{id_}\n' for id_ in ids))
+    return True
+
+
+def _draw(sources, size_hw, digit_px_range, rng):
+    """A scene, and its objects as ``(label, box, is_difficult)``."""
+    height, width = (int(side) for side in size_hw)
+    scene = draw_background(sources.photographs, (height, width), rng)
+    objects = []
+    for _ in range(rng.integers(1, 4)):
+        label = int(rng.integers(len(sources.digits)))
+        examples = sources.digits[label]
+        glyph = draw_glyph(examples[rng.integers(len(examples))],
+                           int(rng.integers(digit_px_range[0], digit_px_range[1] + 1)), rng)
+        place = _find_free_place(glyph.shape, (height, width), [o[1] for o in objects], rng)
+        if place is None:
+            continue
+        is_difficult = bool(rng.random() < _DIFFICULT_SHARE)
+        box = paste_glyph(scene, glyph, *place, rng=rng,
+                          opacity=_DIFFICULT_OPACITY if is_difficult else 1.0)
+        objects.append((label, box, is_difficult))
+    return scene, objects
+
+
+def _find_free_place(glyph_hw, scene_hw, boxes, rng, n_trials=30):
+    room = np.subtract(scene_hw, glyph_hw) - 2 * _GAP_PX
+    if (room < 0).any():
+        return None
+    for _ in range(n_trials):
+        top, left = (int(x) for x in rng.integers(_GAP_PX, _GAP_PX + room + 1))
+        bottom, right = top + glyph_hw[0], left + glyph_hw[1]
+        if all(top >= b[2] + _GAP_PX or bottom + _GAP_PX <= b[0]
+               or left >= b[3] + _GAP_PX or right + _GAP_PX <= b[1] for b in boxes):
+            return top, left
+    return None
+
+
+def _annotation(id_, shape, objects):
+    root = ElementTree.Element('annotation')
+    _add(root, 'folder', 'VOC2007')
+    _add(root, 'filename', f'{id_}.jpg')
+    size = _add(root, 'size')
+    for name, value in zip(('height', 'width', 'depth'), shape):
+        _add(size, name, value)
+    _add(root, 'segmented', 0)
+    for label, (y_min, x_min, y_max, x_max), is_difficult in objects:
+        element = _add(root, 'object')
+        _add(element, 'name', DIGIT_NAMES[label])
+        _add(element, 'truncated', 0)
+        _add(element, 'difficult', int(is_difficult))
+        bndbox = _add(element, 'bndbox')
+        # VOC counts pixels from 1 and includes the last: only the minima move.
+        for name, value in zip(('xmin', 'ymin', 'xmax', 'ymax'),
+                               (x_min + 1, y_min + 1, x_max, y_max)):
+            _add(bndbox, name, value)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root) + b'\n'
+
+
+def _add(parent, tag, text=None):
+    element = ElementTree.SubElement(parent, tag)
+    if text is not None:
+        element.text = str(text)
+    return element

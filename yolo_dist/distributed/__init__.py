@@ -1,0 +1,1 @@
+"""The processes of a job: their start and end, devices, workers and the mean of gradients."""

@@ -1,0 +1,128 @@
+"""Convolution and its gradients, by the algorithm that suits the layer.
+
+Chainer's own convolution hands out arrays of shape ``(B, C, H, W)`` whose memory
+is ``(B, H, W, C)``, and NumPy keeps that order through everything elementwise.
+So does this backend: a pixel's channels are one vector, 1x1 convolutions are one
+matrix product, and nothing is ever transposed between two layers.
+"""
+import functools
+
+import numpy as np
+
+from yolo_dist.kernels.cpu import im2col, planes, pointwise, winograd
+from yolo_dist.kernels.cpu.layout import channels_first, channels_last
+
+_VECTOR = 8  # channels; fewer are no vector
+
+
+class Geometry:
+    """Size of filter, stride and padding, and the algorithm that suits them.
+
+    The choice depends on nothing but the shapes: the same run gives the same
+    bits again.
+
+    Args:
+        w_shape (tuple of int): ``(C', C, kh, kw)``.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Vertical and horizontal.
+    """
+
+    def __init__(self, w_shape, stride, pad):
+        n_out, n_in, *self.ksize = w_shape
+        self.stride = stride
+        self.pad = pad
+        if n_in < _VECTOR and self.ksize != [1, 1]:
+            self.algorithm = 'planes'
+        elif stride != (1, 1):
+            self.algorithm = 'im2col'
+        elif self.ksize == [1, 1] and pad == (0, 0):
+            self.algorithm = 'pointwise'
+        elif self.ksize == [3, 3] and pad in ((0, 0), (1, 1)) \
+                and n_out >= _VECTOR:
+            self.algorithm = 'winograd'
+        else:
+            self.algorithm = 'im2col'
+
+    def out_shape(self, x_shape, n_out):
+        """Shape of the output ``(B, H', W', C')`` for an input ``(B, C, H, W)``."""
+        sizes = ((size + 2 * p - k) // s + 1
+                 for size, k, s, p in zip(x_shape[2:], self.ksize, self.stride, self.pad))
+        return (x_shape[0], *sizes, n_out)
+
+
+@functools.cache
+def get_geometry(w_shape, stride, pad):
+    """Makes the :class:`Geometry` of a layer, or gives the one made before."""
+    return Geometry(w_shape, stride, pad)
+
+
+def forward(x, w, geometry):
+    """Convolves.
+
+    Args:
+        x (ndarray): ``(B, C, H, W)``.
+        w (ndarray): ``(C', C, kh, kw)``.
+        geometry (Geometry): The rest.
+
+    Returns:
+        ndarray: ``(B, H', W', C')``, contiguous.
+    """
+    w = np.ascontiguousarray(w)
+    y = np.empty(geometry.out_shape(x.shape, len(w)), x.dtype)
+    if geometry.algorithm == 'planes':
+        planes.forward(np.ascontiguousarray(x), w, y, geometry.stride, geometry.pad)
+    elif geometry.algorithm == 'pointwise':
+        pointwise.forward(channels_last(x), w, y)
+    elif geometry.algorithm == 'winograd':
+        winograd.forward(channels_last(x), w, y, geometry.pad[0])
+    else:
+        im2col.forward(channels_last(x), w, y, geometry.stride, geometry.pad)
+    return y
+
+
+def backward_data(gy, w, x_shape, geometry):
+    """Computes the gradient of the input.
+
+    Args:
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        w (ndarray): ``(C', C, kh, kw)``.
+        x_shape (tuple of int): ``(B, C, H, W)``.
+        geometry (Geometry): The rest.
+
+    Returns:
+        ndarray: ``(B, C, H, W)``.
+    """
+    w = np.ascontiguousarray(w)
+    batch, n_in, height, width = x_shape
+    gx = np.empty((batch, height, width, n_in), gy.dtype)
+    if geometry.algorithm == 'pointwise':
+        pointwise.backward_data(gy, w, gx)
+    elif geometry.algorithm == 'winograd':
+        winograd.backward_data(gy, w, gx, geometry.pad[0])
+    else:
+        im2col.backward_data(gy, w, gx, geometry.stride, geometry.pad)
+    return channels_first(gx)
+
+
+def backward_weights(x, gy, w_shape, geometry):
+    """Computes the gradient of the filters.
+
+    Args:
+        x (ndarray): ``(B, C, H, W)``.
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        w_shape (tuple of int): ``(C', C, kh, kw)``.
+        geometry (Geometry): The rest.
+
+    Returns:
+        ndarray: ``(C', C, kh, kw)``, contiguous.
+    """
+    gw = np.empty(w_shape, x.dtype)
+    if geometry.algorithm == 'planes':
+        planes.backward_weights(np.ascontiguousarray(x), gy, gw, geometry.stride, geometry.pad)
+    elif geometry.algorithm == 'pointwise':
+        pointwise.backward_weights(channels_last(x), gy, gw)
+    elif geometry.algorithm == 'winograd':
+        winograd.backward_weights(channels_last(x), gy, gw, geometry.pad[0])
+    else:
+        im2col.backward_weights(channels_last(x), gy, gw, geometry.stride, geometry.pad)
+    return gw

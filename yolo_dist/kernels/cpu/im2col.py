@@ -1,0 +1,123 @@
+"""Convolution of any size, stride and padding as patches and matrix products."""
+import numpy as np
+
+from yolo_dist.kernels.cpu import im2col_kernels as kernels
+from yolo_dist.kernels.cpu.threads import n_threads, parallel_ranges, split
+from yolo_dist.kernels.cpu.workspace import scratch
+
+_CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time, within its L2 cache
+# Of patches that all threads work on at a time: to wake them takes as long as some stretches.
+_SHARED_CHUNK_BYTES = 1 << 23
+_MIN_CHUNK = 128  # patches; fewer make a poor matrix product
+
+
+def _chunk_size(n_patch, itemsize, n_bytes):
+    return max(_MIN_CHUNK, n_bytes // (n_patch * itemsize))
+
+
+def _pack(w):
+    packed = scratch('w', (w.shape[0], w[0].size), w.dtype)
+    parallel_ranges(lambda begin, end: kernels.pack_weights(w, packed, begin, end), len(w),
+                    min_length=16)
+    return packed
+
+
+def forward(x, w, y, stride, pad):
+    """``y = x * w``.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        w (ndarray): ``(C', C, kh, kw)``.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros above and below, left and right of ``x``.
+    """
+    packed = _pack(w)
+    rows = y.reshape(-1, len(w))
+    n_patch = packed.shape[1]
+    size = _chunk_size(n_patch, x.itemsize, _CHUNK_BYTES)
+
+    def run(share_begin, share_end):
+        n = share_end - share_begin
+        for begin, end in split(n, -(-n // size)):
+            first = share_begin + begin
+            col = scratch('col', (end - begin, n_patch), x.dtype)
+            kernels.im2col(x, col, first, 0, end - begin,
+                           *y.shape[1:3], *w.shape[2:], *stride, *pad)
+            np.matmul(col, packed.T, out=rows[first:first + end - begin])
+    parallel_ranges(run, len(rows), multiple=8)
+
+
+def backward_data(gy, w, gx, stride, pad):
+    """Gradient of the input.
+
+    Args:
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        w (ndarray): ``(C', C, kh, kw)``.
+        gx (ndarray): ``(B, H, W, C)``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros around ``x`` in the forward pass.
+    """
+    packed = _pack(w)
+    n_patch = packed.shape[1]
+    batch, out_height, out_width, n_out = gy.shape
+    height, kh = gx.shape[1], w.shape[2]
+    size = _chunk_size(n_patch, gy.itemsize, _CHUNK_BYTES)
+    # Whole images where some fit; else bands of rows of one image, for which
+    # the rows of output that two bands share are computed twice.
+    n_images = max(1, size // (out_height * out_width))
+    n_images = min(n_images, -(-batch // n_threads()))
+    band = max(stride[0], size // out_width * stride[0])
+    bands = split(height, -(-height // band))
+    jobs = [(images, rows) for images in split(batch, -(-batch // n_images)) for rows in bands]
+
+    def run(begin_job, end_job):
+        for (first, stop), (begin, end) in jobs[begin_job:end_job]:
+            top = max(0, -(-(begin + pad[0] - kh + 1) // stride[0]))
+            bottom = max(top, min(out_height, (end - 1 + pad[0]) // stride[0] + 1))
+            part = gy[first:stop, top:bottom]
+            col = scratch('col', (*part.shape[:3], n_patch), gy.dtype)
+            if part.size:
+                np.matmul(part.reshape(-1, n_out), packed, out=col.reshape(-1, n_patch))
+            kernels.col2im(col, gx, first, begin, end, top, bottom - top, out_width,
+                           *w.shape[2:], *stride, *pad)
+    parallel_ranges(run, len(jobs))
+
+
+def backward_weights(x, gy, gw, stride, pad):
+    """Gradient of the filters.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        gw (ndarray): ``(C', C, kh, kw)``, contiguous; is overwritten.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Zeros around ``x`` in the forward pass.
+    """
+    n_out, n_patch = len(gw), gw[0].size
+    rows = gy.reshape(-1, n_out)
+    packed = scratch('w', (n_out, n_patch), x.dtype)
+
+    def accumulate(first, stop):
+        col = scratch('col', (stop - first, n_patch), x.dtype)
+
+        def gather(begin, end):
+            kernels.im2col(x, col, first, begin, end, *gy.shape[1:3], *gw.shape[2:],
+                           *stride, *pad)
+
+        def multiply(begin, end):
+            transposed = rows[first:stop, begin:end].T
+            if first == 0:
+                np.matmul(transposed, col, out=packed[begin:end])
+                return
+            product = scratch('product', (end - begin, n_patch), x.dtype)
+            np.matmul(transposed, col, out=product)
+            packed[begin:end] += product
+        parallel_ranges(gather, stop - first, min_length=16)
+        parallel_ranges(multiply, n_out, multiple=8)
+
+    size = _chunk_size(n_patch, x.itemsize, _SHARED_CHUNK_BYTES)
+    for chunk in split(len(rows), -(-len(rows) // size)):
+        accumulate(*chunk)
+    parallel_ranges(lambda begin, end: kernels.unpack_weights(packed, gw, begin, end), n_out,
+                    min_length=16)

@@ -1,0 +1,135 @@
+"""3x3 convolution of stride 1 by Winograd's F(2x2, 3x3) and F(4x4, 3x3).
+
+Each 2x2 tile of the output takes 16 multiplications a channel pair instead of
+36, each 4x4 tile 36 instead of 144. The error of the first stays that of float32
+sums, as its transforms hold nothing but 0, 1 and 1/2; that of the second is five
+times as large, a few millionths of the largest value.
+
+References:
+    A. Lavin, S. Gray. Fast Algorithms for Convolutional Neural Networks. CVPR 2016.
+"""
+import numpy as np
+
+from yolo_dist.kernels.cpu import winograd_kernels as kernels
+from yolo_dist.kernels.cpu.threads import n_threads, parallel, parallel_ranges, split
+from yolo_dist.kernels.cpu.workspace import scratch
+
+_CHUNK_BYTES = 1 << 22  # transformed values that a thread works on at a time
+_MIN_CHUNK = 128  # tiles; fewer make a poor matrix product
+_LARGE_TILES_FROM = 14  # pixels of the smaller side; below, filters are more work than tiles
+
+
+def tile_side(height, width):
+    """Side of the tiles that an output is cut into, 2 or 4."""
+    return 4 if min(height, width) >= _LARGE_TILES_FROM else 2
+
+
+def _count_tiles(y_shape):
+    batch, height, width, _ = y_shape
+    m = tile_side(height, width)
+    tiles_y, tiles_x = -(-height // m), -(-width // m)
+    return m, batch * tiles_y * tiles_x, tiles_y, tiles_x
+
+
+def _cut_tiles(m, n_tiles, n_channels, itemsize):
+    size = max(_MIN_CHUNK, _CHUNK_BYTES // ((m + 2) ** 2 * n_channels * itemsize))
+    return split(n_tiles, -(-n_tiles // size))
+
+
+def _transform_weights(m, w, is_flipped):
+    u = scratch('u', ((m + 2) ** 2, *w.shape[:2]), w.dtype)
+    parallel_ranges(lambda begin, end: kernels.transform_weights(m, w, u, begin, end, is_flipped),
+                    len(w), min_length=16)
+    return u
+
+
+def _correlate(x, w, y, pad, *, is_flipped):
+    m, n_tiles, tiles_y, tiles_x = _count_tiles(y.shape)
+    u = _transform_weights(m, w, is_flipped)
+    if not is_flipped:
+        u = u.transpose(0, 2, 1)
+    n_planes, n_in, n_out = u.shape
+    chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
+
+    def run(first, stop):
+        v = scratch('v', (n_planes, stop - first, n_in), x.dtype)
+        products = scratch('products', (n_planes, stop - first, n_out), x.dtype)
+        parallel_ranges(lambda begin, end: kernels.transform_input(
+            m, x, v, first, begin, end, tiles_y, tiles_x, pad), stop - first, min_length=16)
+        parallel_ranges(lambda begin, end: np.matmul(
+            v[begin:end], u[begin:end], out=products[begin:end]), n_planes)
+        parallel_ranges(lambda begin, end: kernels.transform_output(
+            m, products, y, first, begin, end, tiles_y, tiles_x), stop - first, min_length=16)
+
+    def run_share(i):
+        for chunk in chunks[slice(*shares[i])]:
+            run(*chunk)
+
+    # Where there are chunks enough each thread takes some of its own; else the
+    # threads share the work on one chunk after the other.
+    n = n_threads() if len(chunks) > 1 else 1
+    shares = split(len(chunks), n if len(chunks) >= 2 * n else 1)
+    parallel(run_share, len(shares))
+
+
+def forward(x, w, y, pad):
+    """``y = x * w``.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        w (ndarray): ``(C', C, 3, 3)``.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        pad (int): Zeros around ``x``.
+    """
+    _correlate(x, w, y, pad, is_flipped=False)
+
+
+def backward_data(gy, w, gx, pad):
+    """Gradient of the input: the convolution of ``gy`` with the turned filters.
+
+    Args:
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        w (ndarray): ``(C', C, 3, 3)``.
+        gx (ndarray): ``(B, H, W, C)``, contiguous; is overwritten.
+        pad (int): Zeros around ``x`` in the forward pass.
+    """
+    _correlate(gy, w, gx, 2 - pad, is_flipped=True)
+
+
+def backward_weights(x, gy, gw, pad):
+    """Gradient of the filters.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        gy (ndarray): ``(B, H', W', C')``, contiguous.
+        gw (ndarray): ``(C', C, 3, 3)``, contiguous; is overwritten.
+        pad (int): Zeros around ``x`` in the forward pass.
+    """
+    m, n_tiles, tiles_y, tiles_x = _count_tiles(gy.shape)
+    n_planes = (m + 2) ** 2
+    n_out, n_in = gw.shape[:2]
+    gu = scratch('u', (n_planes, n_out, n_in), x.dtype)
+
+    def accumulate(first, stop):
+        v = scratch('v', (n_planes, stop - first, n_in), x.dtype)
+        z = scratch('products', (n_planes, stop - first, n_out), x.dtype)
+
+        def transform(begin, end):
+            kernels.transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad)
+            kernels.transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x)
+
+        def multiply(begin, end):
+            if first == 0:
+                np.matmul(z[begin:end].transpose(0, 2, 1), v[begin:end], out=gu[begin:end])
+                return
+            product = scratch('product', (n_out, n_in), x.dtype)
+            for k in range(begin, end):
+                np.matmul(z[k].T, v[k], out=product)
+                gu[k] += product
+        parallel_ranges(transform, stop - first, min_length=16)
+        parallel_ranges(multiply, n_planes)
+
+    for chunk in _cut_tiles(m, n_tiles, (n_in + n_out) // 2, x.itemsize):
+        accumulate(*chunk)
+    parallel_ranges(lambda begin, end: kernels.transform_weight_gradient(m, gu, gw, begin, end),
+                    n_out, min_length=16)

@@ -1,0 +1,193 @@
+"""Loops over tiles and filters around the transforms of :mod:`tile_transforms`.
+
+A tile has ``m x m`` values of the output, ``m`` 2 or 4, and ``(m + 2) x (m + 2)`` of the input.
+"""
+import numpy as np
+from numba import njit
+
+from yolo_dist.kernels.cpu.jit import kernel
+from yolo_dist.kernels.cpu.memory import clear_values, copy_values
+from yolo_dist.kernels.cpu.tile_transforms import (
+    input_transform,
+    large_input_transform,
+    large_output_gradient_transform,
+    large_output_transform,
+    large_weight_gradient_transform,
+    large_weight_transform,
+    output_gradient_transform,
+    output_transform,
+    weight_gradient_transform,
+    weight_transform,
+)
+
+
+def _over_channels(transform):
+    """Makes a loop over all channels, in vectors of 16, 8 and 1."""
+    @njit(nogil=True, error_model='numpy', inline='never')
+    def loop(src, s, s_row, s_col, dst, d, d_row, d_col, n_channels):
+        c = 0
+        while c + 16 <= n_channels:
+            transform(src, s + c, s_row, s_col, dst, d + c, d_row, d_col, 16)
+            c += 16
+        while c + 8 <= n_channels:
+            transform(src, s + c, s_row, s_col, dst, d + c, d_row, d_col, 8)
+            c += 8
+        while c < n_channels:
+            transform(src, s + c, s_row, s_col, dst, d + c, d_row, d_col, 1)
+            c += 1
+    return loop
+
+
+def _of_tiles(transform, large_transform):
+    """Makes the loop of both sizes of a tile, whose first argument is ``m``."""
+    small, large = _over_channels(transform), _over_channels(large_transform)
+
+    @njit(nogil=True, error_model='numpy', inline='never')
+    def loop(m, src, s, s_row, s_col, dst, d, d_row, d_col, n_channels):
+        if m == 2:
+            small(src, s, s_row, s_col, dst, d, d_row, d_col, n_channels)
+        else:
+            large(src, s, s_row, s_col, dst, d, d_row, d_col, n_channels)
+    return loop
+
+
+_input = _of_tiles(input_transform, large_input_transform)
+_output = _of_tiles(output_transform, large_output_transform)
+_output_gradient = _of_tiles(output_gradient_transform, large_output_gradient_transform)
+_weight = _of_tiles(weight_transform, large_weight_transform)
+_weight_gradient = _of_tiles(weight_gradient_transform, large_weight_gradient_transform)
+
+
+@njit(inline='always')
+def _locate(t, tiles_y, tiles_x):
+    """Image, row and column of tile ``t``."""
+    return t // (tiles_y * tiles_x), t // tiles_x % tiles_y, t % tiles_x
+
+
+@njit(inline='always')
+def _next(b, ty, tx, tiles_y, tiles_x):
+    """The tile after, counted along: a division takes as long as a small transform."""
+    tx += 1
+    if tx == tiles_x:
+        tx = 0
+        ty += 1
+        if ty == tiles_y:
+            ty = 0
+            b += 1
+    return b, ty, tx
+
+
+@kernel
+def transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad):
+    """``v[k, i] = B' d B`` for the tiles ``first + i`` of ``x``, ``begin <= i < end``."""
+    _, height, width, n_channels = x.shape
+    side = m + 2
+    plane = v.shape[1] * n_channels
+    patch = np.empty((side, side, n_channels), x.dtype)
+    b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
+    for i in range(begin, end):
+        image, y, z = b, ty * m - pad, tx * m - pad
+        b, ty, tx = _next(b, ty, tx, tiles_y, tiles_x)
+        if y >= 0 and z >= 0 and y + side <= height and z + side <= width:
+            s = ((image * height + y) * width + z) * n_channels
+            _input(m, x, s, width * n_channels, n_channels,
+                   v, i * n_channels, side * plane, plane, n_channels)
+            continue
+        for p in range(side):
+            for q in range(side):
+                to = (p * side + q) * n_channels
+                if 0 <= y + p < height and 0 <= z + q < width:
+                    at = ((image * height + y + p) * width + z + q) * n_channels
+                    copy_values(patch, to, x, at, n_channels)
+                else:
+                    clear_values(patch, to, n_channels)
+        _input(m, patch, 0, side * n_channels, n_channels,
+               v, i * n_channels, side * plane, plane, n_channels)
+
+
+@kernel
+def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x):
+    """``y = A' products[:, i] A`` for tiles ``first + i``, ``begin <= i < end``."""
+    _, height, width, n_channels = y.shape
+    side = m + 2
+    plane = products.shape[1] * n_channels
+    patch = np.empty((m, m, n_channels), y.dtype)
+    b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
+    for i in range(begin, end):
+        image, p0, q0 = b, ty * m, tx * m
+        b, ty, tx = _next(b, ty, tx, tiles_y, tiles_x)
+        if p0 + m <= height and q0 + m <= width:
+            d = ((image * height + p0) * width + q0) * n_channels
+            _output(m, products, i * n_channels, side * plane, plane,
+                    y, d, width * n_channels, n_channels, n_channels)
+            continue
+        _output(m, products, i * n_channels, side * plane, plane,
+                patch, 0, m * n_channels, n_channels, n_channels)
+        for p in range(min(m, height - p0)):
+            for q in range(min(m, width - q0)):
+                to = ((image * height + p0 + p) * width + q0 + q) * n_channels
+                copy_values(y, to, patch, (p * m + q) * n_channels, n_channels)
+
+
+@kernel
+def transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x):
+    """``z[k, i] = A gy A'``, the adjoint of :func:`transform_output`."""
+    _, height, width, n_channels = gy.shape
+    side = m + 2
+    plane = z.shape[1] * n_channels
+    patch = np.empty((m, m, n_channels), gy.dtype)
+    b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
+    for i in range(begin, end):
+        image, p0, q0 = b, ty * m, tx * m
+        b, ty, tx = _next(b, ty, tx, tiles_y, tiles_x)
+        if p0 + m <= height and q0 + m <= width:
+            s = ((image * height + p0) * width + q0) * n_channels
+            _output_gradient(m, gy, s, width * n_channels, n_channels,
+                             z, i * n_channels, side * plane, plane, n_channels)
+            continue
+        for p in range(m):
+            for q in range(m):
+                to = (p * m + q) * n_channels
+                if p0 + p < height and q0 + q < width:
+                    at = ((image * height + p0 + p) * width + q0 + q) * n_channels
+                    copy_values(patch, to, gy, at, n_channels)
+                else:
+                    clear_values(patch, to, n_channels)
+        _output_gradient(m, patch, 0, m * n_channels, n_channels,
+                         z, i * n_channels, side * plane, plane, n_channels)
+
+
+@kernel
+def transform_weights(m, w, u, begin, end, is_flipped):
+    """``u[k, o] = G w G'`` of the filters ``begin <= o < end``.
+
+    With ``is_flipped`` each filter is turned by 180 degrees first, as the gradient of the
+    input needs it.
+    """
+    n_out, n_in = w.shape[:2]
+    plane = n_out * n_in
+    flat = w.reshape(-1)
+    rows = np.empty((9, n_in), w.dtype)
+    for o in range(begin, end):
+        for c in range(n_in):
+            for k in range(9):
+                rows[k, c] = flat[(o * n_in + c) * 9 + k]
+        if is_flipped:
+            for k in range(4):
+                for c in range(n_in):
+                    rows[k, c], rows[8 - k, c] = rows[8 - k, c], rows[k, c]
+        _weight(m, rows, 0, 3 * n_in, n_in, u, o * n_in, (m + 2) * plane, plane, n_in)
+
+
+@kernel
+def transform_weight_gradient(m, gu, gw, begin, end):
+    """``gw[o] = G' gu[:, o] G``, the adjoint of :func:`transform_weights`."""
+    n_out, n_in = gw.shape[:2]
+    plane = n_out * n_in
+    flat = gw.reshape(-1)
+    rows = np.empty((9, n_in), gw.dtype)
+    for o in range(begin, end):
+        _weight_gradient(m, gu, o * n_in, (m + 2) * plane, plane, rows, 0, 3 * n_in, n_in, n_in)
+        for c in range(n_in):
+            for k in range(9):
+                flat[(o * n_in + c) * 9 + k] = rows[k, c]

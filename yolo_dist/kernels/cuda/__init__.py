@@ -1,0 +1,1 @@
+"""Kernels for a GPU: updates of many tensors at once and packing of gradients."""

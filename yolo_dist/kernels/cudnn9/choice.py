@@ -1,0 +1,37 @@
+"""Which cuDNN Chainer gets."""
+
+
+def load():
+    """Finds the two modules that Chainer calls cuDNN by.
+
+    CuPy's own where it has them and they load (CuPy 12 and 13 with cuDNN 8), else those of this
+    package, where ``nvidia-cudnn-frontend`` and cuDNN 9 are installed.
+
+    Returns:
+        tuple of module: For ``chainer.backends.cuda.cudnn`` and ``.libcudnn``.
+
+    Raises:
+        ImportError: If there is neither; says what is missing.
+    """
+    try:
+        import cupy.cuda.cudnn
+        import cupyx.cudnn
+        return cupyx.cudnn, cupy.cuda.cudnn
+    except ImportError:
+        pass
+    from yolo_dist.kernels.cudnn9 import library
+    library.load()
+    from yolo_dist.kernels.cudnn9 import constants, functions
+    return functions, constants
+
+
+def name_of(cudnn):
+    """Says in words which one Chainer has.
+
+    Args:
+        cudnn (module): ``chainer.backends.cuda.cudnn``.
+
+    Returns:
+        str: ``"CuPy's"`` or ``'own'``.
+    """
+    return 'own' if cudnn.__name__ == 'yolo_dist.kernels.cudnn9.functions' else "CuPy's"

@@ -1,0 +1,269 @@
+"""What a run will take: computed from its experiment file, without MPI, GPU or data."""
+
+import dataclasses
+import math
+import pathlib
+from typing import NamedTuple
+
+import chainer
+
+from yolo_dist.config import RunConfig
+from yolo_dist.errors import InputError
+from yolo_dist.links import count_activations, count_operations
+from yolo_dist.links.count_activations import Activations
+from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
+from yolo_dist.tasks import get_task
+from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
+
+# Images of the public sets, for a machine that does not have them.
+_IMAGENET = {'n_class': 1000, 'train': 1_281_167, 'val': 50_000}
+_VOC = {'VOC2007/trainval': 5_011, 'VOC2012/trainval': 11_540, 'VOC2007/test': 4_952}
+
+_ITEM_BYTES = {'float16': 2, 'float32': 4}
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes that one process needs on its device.
+
+    Counted: parameters, gradients and momentum in float32; running statistics of
+    each carried worker; the two buffers of the all-reduce, and a third that
+    gathers gradients where a process carries several workers; what the network
+    keeps of ``n`` images for the backward pass; and the two gradients of its
+    largest feature map that the backward pass has at a time. Not counted: CUDA's
+    context, cuDNN's workspace, gaps in the memory pool, the loss, and what a
+    device needs for the algorithms of its convolutions.
+
+    Measured on the CPU, whose functions keep the same maps: resident memory grew in
+    a step of training by 0.82 to 1.12 of gradients, momentum, activations and
+    backward together (four networks of a quarter and half width, 128 to 224 px, 16
+    and 32 images), and with Chainer's own convolution, which unfolds its input, by
+    1.3 to 2.1 of them. On a GPU it has not been measured.
+    """
+
+    parameters: int
+    gradients: int
+    momentum: int
+    batch_statistics: int
+    allreduce_buffers: int
+    activations: int
+    backward: int
+
+    @property
+    def total(self):
+        return sum(dataclasses.astuple(self))
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The numbers of a run before it starts.
+
+    Attributes:
+        config: The run.
+        n_processes: P, MPI processes, each with ``k / P`` workers.
+        data_source: Where the two numbers of images come from, in words.
+        n_train: Training images.
+        n_val: Held-out images.
+        n_iterations: Updates in all.
+        n_warmup_iterations: How many of them begin before the warm-up is over.
+        learning_rates: ``((epoch, rate), ...)`` where the rate changes course.
+        n_parameters: Trained numbers of the network.
+        n_operations: Of a forward pass of one image at ``data.input_size_px``: two
+            for each multiplication and addition of its convolutions.
+        gradient_bytes: What each worker gives to the all-reduce of an iteration.
+        memory: Of one process.
+        images_per_second: Assumed speed of the whole job; ``None`` if not known.
+
+    ``str()`` of it is :func:`describe_plan`.
+    """
+
+    config: RunConfig
+    n_processes: int
+    data_source: str
+    n_train: int
+    n_val: int
+    n_iterations: int
+    n_warmup_iterations: int
+    learning_rates: tuple
+    n_parameters: int
+    n_operations: int
+    gradient_bytes: int
+    memory: Memory
+    images_per_second: float | None
+
+    @property
+    def training_hours(self):
+        """Hours of the updates; ``None`` without a speed."""
+        return self._hours(self.n_iterations * self.config.global_batch_size)
+
+    @property
+    def evaluation_hours(self):
+        """Hours of all evaluations: forward passes, by the area of their images."""
+        data, run = self.config.data, self.config.run
+        if run.measure is not None:
+            return self._hours(0)
+        n_evaluations = math.ceil(self.config.schedule.epochs / run.evaluate_every_epochs)
+        area = (data.evaluation.input_size_px / data.input_size_px) ** 2
+        return self._hours(n_evaluations * self.n_val * area / FORWARD_PASSES_PER_STEP)
+
+    @property
+    def hours(self):
+        """Hours of the whole run; ``None`` without a speed."""
+        return self.images_per_second and self.training_hours + self.evaluation_hours
+
+    def __str__(self):
+        return describe_plan(self)
+
+    def _hours(self, n_images):
+        return self.images_per_second and n_images / self.images_per_second / 3600
+
+
+def plan(config, *, images_per_second=None, n_processes=None):
+    """Works out what a run will take.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The run.
+        images_per_second (float): Speed of the whole job, for its hours; ``None``
+            leaves them out.
+        n_processes (int): P; ``None`` is one process for each worker.
+
+    Returns:
+        Plan: Its numbers.
+
+    Raises:
+        InputError: If the data are neither there nor a public set, or a batch is
+            larger than the training set.
+    """
+    source, n_train, n_val = _dataset_sizes(config)
+    check_batch_fits(config, n_train)
+    n_iterations = n_training_iterations(config, n_train)
+    warmup_images = config.schedule.warmup_epochs * n_train
+    multi_scale = getattr(config.data, 'multi_scale', None)
+    size = config.data.input_size_px
+    network = _measure_network(
+        config, size, size if multi_scale is None else max(multi_scale.sizes_px))
+    gradient_bytes = _ITEM_BYTES[config.communicator.allreduce_grad_dtype] * network.n_parameters
+    n_processes = n_processes or config.workers
+    return Plan(
+        config=config, n_processes=n_processes, data_source=source, n_train=n_train, n_val=n_val,
+        n_iterations=n_iterations,
+        n_warmup_iterations=min(
+            n_iterations, math.ceil(warmup_images / config.global_batch_size)),
+        learning_rates=tuple(create_schedule(config).table()),
+        n_parameters=network.n_parameters, n_operations=network.n_operations,
+        gradient_bytes=gradient_bytes,
+        memory=_estimate_memory(config, network, gradient_bytes,
+                                math.ceil(config.workers / n_processes)),
+        images_per_second=images_per_second)
+
+
+def _dataset_sizes(config):
+    """Where the data are from, and the numbers of training and held-out images."""
+    data = config.data
+    if data.n_synthetic_examples is not None:
+        return 'made-up images', data.n_synthetic_examples, data.n_synthetic_examples
+    if pathlib.Path(data.root).is_dir():
+        train, val = get_task(config).load_datasets(config)
+        return f'counted in {data.root}', len(train), len(val)
+    source = f'published sizes, as there is no {data.root} here'
+    if config.task == 'classification' and config.model.n_class == _IMAGENET['n_class']:
+        return source, _IMAGENET['train'], _IMAGENET['val']
+    splits = {*data.train, *data.val} if config.task == 'detection' else set()
+    if splits and splits <= set(_VOC) and data.class_names is None:
+        return source, *(sum(_VOC[split] for split in part) for part in (data.train, data.val))
+    raise InputError(f'{data.root}: there is no such folder, and how many images it would hold is '
+                     'known of ImageNet and Pascal VOC alone; make or mount the data, or set '
+                     'data.root')
+
+
+class _Network(NamedTuple):
+    """What is counted on the network, once for all runs that have it."""
+
+    n_parameters: int
+    n_statistics: int
+    n_operations: int
+    activations: Activations
+
+
+_networks = {}
+
+
+def _measure_network(config, operations_px, activations_px):
+    # Counted in float32, whose arithmetic a CPU is quick at.
+    section = config.model.model_copy(update={'dtype': 'float32', 'pretrained': None})
+    key = section.model_dump_json(), operations_px, activations_px
+    if key not in _networks:
+        model = get_task(config).build_model(config.model_copy(update={'model': section}))
+        statistics = [array for link in model.links()
+                      if isinstance(link, chainer.links.BatchNormalization)
+                      for array in (link.avg_mean, link.avg_var)]
+        _networks[key] = _Network(
+            model.count_params(), sum(array.size for array in statistics),
+            count_operations(model, input_size=operations_px),
+            count_activations(model, input_size=activations_px))
+    return _networks[key]
+
+
+def _estimate_memory(config, network, gradient_bytes, n_carried):
+    n = config.data.batch_size_per_worker
+    is_half = config.model.dtype == 'mixed16'
+    map_bytes = n / 2 if is_half else n  # the network was counted in float32
+    master = 4 * network.n_parameters
+    n_buffers = 0 if config.workers == 1 else 3 if n_carried > 1 else 2
+    return Memory(
+        parameters=master + (master // 2 if is_half else 0), gradients=master, momentum=master,
+        batch_statistics=4 * network.n_statistics * n_carried,
+        allreduce_buffers=n_buffers * gradient_bytes,
+        activations=round(map_bytes * network.activations.kept),
+        backward=round(2 * map_bytes * network.activations.largest))
+
+
+def describe_plan(plan):
+    """A plan as text, for people.
+
+    Args:
+        plan (Plan): Of a run.
+
+    Returns:
+        str: Several lines.
+    """
+    config, memory = plan.config, plan.memory
+    data, schedule = config.data, config.schedule
+    carried = config.workers / plan.n_processes
+    communicator = config.communicator
+    lines = [
+        ('run', f'{config.name}: {config.model.name}, width {config.model.width:g}, '
+                f'{config.task}'),
+        ('data', f'{plan.n_train:,} training and {plan.n_val:,} held-out images '
+                 f'({plan.data_source})'),
+        ('workers', f'k = {config.workers} on {plan.n_processes} processes, {carried:g} each'),
+        ('iterations', f'{plan.n_iterations:,} of {config.global_batch_size:,} images '
+                       f'({100 * config.global_batch_size / plan.n_train:.2f} % of the training '
+                       f'set), {plan.n_warmup_iterations:,} of them warm-up ({schedule.warmup})'),
+        ('epoch', ''.join(f'{epoch:>10.4g}' for epoch, _ in plan.learning_rates)),
+        ('learning rate', ''.join(f'{rate:>10.4g}' for _, rate in plan.learning_rates)),
+        ('parameters', f'{plan.n_parameters:,}'),
+        ('forward pass', f'{plan.n_operations / 1e9:.2f} BFLOPs for an image of '
+                         f'{data.input_size_px} px (convolutions, 2 for each multiply-add)'),
+        ('all-reduce', f'{plan.gradient_bytes / 1e6:.1f} MB of gradients an iteration, in '
+                       f'{communicator.allreduce_grad_dtype}'),
+        ('memory', f'about {_gib(memory.total)} a process, without workspaces: '
+                   f'{_gib(memory.activations)} feature maps of {data.batch_size_per_worker} '
+                   f'images, {_gib(memory.backward)} their gradients, '
+                   f'{_gib(memory.parameters + memory.gradients + memory.momentum)} weights, '
+                   'gradients and momentum, '
+                   f'{_gib(memory.batch_statistics + memory.allreduce_buffers)} the rest'),
+        ('time', _describe_time(plan)),
+    ]
+    return '\n'.join(f'{name:<15}{text}' for name, text in lines)
+
+
+def _gib(n_bytes):
+    return f'{n_bytes / 2 ** 30:.2f} GiB'
+
+
+def _describe_time(plan):
+    if plan.images_per_second is None:
+        return 'not known without a speed: give --images-per-second, of all workers together'
+    return (f'{plan.hours:.2f} hours at {plan.images_per_second:,.1f} images/s: '
+            f'{plan.training_hours:.2f} training, {plan.evaluation_hours:.2f} evaluation')

@@ -1,0 +1,232 @@
+"""What the report says of each experiment: its tables, its figures, what to keep in mind.
+
+:data:`PAGES` is the one place that knows which experiment is which figure of the paper: by
+the stem of its file. Any other experiment gets the comparison of numbers and the curves.
+"""
+
+import dataclasses
+
+from yolo_dist.config import load_config, rows
+from yolo_dist.drawing import add_caveat, learning_curves
+from yolo_dist.planning.scaling import (
+    ScalingModel,
+    fit_error,
+    fit_link_share,
+    measured_workload,
+    paper_workloads,
+)
+from yolo_dist.reporting import (
+    Prediction,
+    changed_settings_table,
+    comparison_table,
+    draw_accuracy_curves,
+    draw_batch_size,
+    draw_loss_curves,
+    draw_outcome_grid,
+    draw_speed_up,
+    loss_csv_lines,
+    loss_table,
+    measured_points,
+    metric_lines,
+    outcome_table,
+    reported_values,
+    speed_up_csv_lines,
+    speed_up_table,
+    table_2,
+)
+
+# The machine of the paper, whose printed speed-ups the scaling model is fitted to.
+PAPER_SITE = 'abci_2018'
+
+_LARGEST_PREDICTED = 4096
+_MAP = 'map_percent'
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One part of the report.
+
+    Attributes:
+        title: Its heading.
+        blocks: Markdown: tables and paragraphs.
+        figures: ``{name: matplotlib.figure.Figure}``.
+        csv: ``{name: list of dict}``, one line each.
+    """
+
+    title: str
+    blocks: list
+    figures: dict
+    csv: dict
+
+
+def general_page(experiments):
+    """All experiments that are no figure of the paper, in one table.
+
+    Args:
+        experiments (list): Of :class:`~yolo_dist.runs.records.Experiment`.
+
+    Returns:
+        Page: With one figure of curves for each task that has a log.
+    """
+    records = [record for experiment in experiments for record in experiment.records]
+    figures = {}
+    for task in dict.fromkeys(record.config.task for record in records if record.log):
+        figures[f'curves_{task}'] = learning_curves({
+            record.config.name: record.log for record in records
+            if record.log and record.config.task == task})
+    return Page('Runs', [comparison_table(records), *_notes(records)], figures,
+                {experiment.name.replace('/', '_'): metric_lines(experiment)
+                 for experiment in experiments})
+
+
+def create_page(experiment, site):
+    """The page of an experiment of :data:`PAGES`.
+
+    Args:
+        experiment (~yolo_dist.runs.records.Experiment): Its records.
+        site (~yolo_dist.config.sites.Site): The machine of the scaling model.
+
+    Returns:
+        Page: Its tables and figures.
+    """
+    title, fill = PAGES[experiment.name]
+    blocks, figures, lines = fill(experiment, site)
+    if any(record.changed for record in experiment.records):
+        for figure in figures.values():
+            add_caveat(figure, 'ours: with other settings than those of the experiment file')
+    return Page(title, [*blocks, *_notes(experiment.records)],
+                {experiment.name + suffix: figure for suffix, figure in figures.items()},
+                {experiment.name: lines})
+
+
+def _table_2(experiment, site):
+    rows = experiment.rows()
+    return _table_2_beside(rows, experiment, {
+        row: (rows[row][0].planned.workers, value)
+        for row, value in reported_values(rows, _MAP).items()})
+
+
+def _table_2_in_small(experiment, site):
+    # The paper's values are of another set, and stand in table2.yaml. A row stands for the one
+    # there that has as many times the workers of the smallest.
+    ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
+    theirs = {(config.model.name, config.workers): config.paper.reported
+              for config in (load_config(whole, row=row) for row in rows(whole))}
+    scale = (min(n_workers for _, n_workers in theirs)
+             / min(records[0].planned.workers for records in ours.values()))
+    paper = {}
+    for row, records in ours.items():
+        planned = records[0].planned
+        n_workers = planned.workers * scale
+        value = theirs.get((planned.model.name, n_workers), {}).get(_MAP)
+        if value is not None:
+            paper[row] = n_workers, value
+    return _table_2_beside(ours, experiment, paper)
+
+
+def _table_2_beside(rows, experiment, paper):
+    values = {row: value for row, (_, value) in paper.items()}
+    return ([table_2(rows, _MAP, values)], {'': draw_batch_size(rows, _MAP, paper)},
+            metric_lines(experiment))
+
+
+def _accuracy(experiment, site):
+    return ([comparison_table(experiment.records)],
+            {'': draw_accuracy_curves(experiment.rows())}, metric_lines(experiment))
+
+
+def _loss(experiment, site):
+    return ([loss_table(experiment.records)], {'': draw_loss_curves(experiment.rows())},
+            loss_csv_lines(experiment))
+
+
+def _outcomes(experiment, site):
+    rows = experiment.rows()
+    return ([outcome_table(rows, _MAP)], {'': draw_outcome_grid(rows, _MAP)},
+            metric_lines(experiment))
+
+
+def _overflows(experiment, site):
+    rows = experiment.rows()
+    return ([outcome_table(rows, None)], {'': draw_outcome_grid(rows, None)},
+            metric_lines(experiment))
+
+
+def _speed_up(experiment, site):
+    predictions, notes = _predictions(experiment, site)
+    records = experiment.records
+    return ([speed_up_table(records, predictions, site.gpus_per_node), *notes],
+            {'': draw_speed_up(records, predictions)},
+            speed_up_csv_lines(experiment, predictions))
+
+
+PAGES = {
+    'table2': ('Table 2: mAP on Pascal VOC', _table_2),
+    'fig3': ('Fig. 3: Darknet53 on ImageNet', _accuracy),
+    'fig4': ('Fig. 4: Darknet19 and Darknet53 on ImageNet', _accuracy),
+    'fig5': ('Fig. 5: speed-up of Darknet53 on ImageNet', _speed_up),
+    'fig6': ('Fig. 6: training loss of YOLOv3 on Pascal VOC', _loss),
+    'fig7': ('Fig. 7: speed-up of YOLOv3 on Pascal VOC', _speed_up),
+    'mini_table2': ('Table 2 in miniature', _table_2_in_small),
+    'mini_fig3': ('Fig. 3 in miniature', _accuracy),
+    'mini_fig4': ('Fig. 4 in miniature', _accuracy),
+    'study_lr_rule': ('Learning rate, loss normalisation and workers', _outcomes),
+    'study_fp16_sum': ('Sums of gradients in float16', _overflows),
+}
+
+
+def _predictions(experiment, site):
+    """Lines of the scaling model, and what must be said of them."""
+    workload = paper_workloads(site.gpu)[experiment.name]
+    # Made-up images have the same network and batch, so the same speed but for reading.
+    same_work = [record for record in experiment.records
+                 if set(record.changed) <= {'data.n_synthetic_examples'}]
+    one = measured_points(same_work).get(1)
+    if one is None:
+        origin = (f'assumed: {100 * site.gpu.efficiency:.0f} % of the '
+                  f'{site.gpu.fp32_tflops:g} TFLOP/s of one {site.gpu.name}')
+    else:
+        workload = measured_workload(one.model_dump(), gradient_bytes=workload.gradient_bytes)
+        origin = 'the measured one of k = 1'
+    model = ScalingModel(site)
+    models = {('links_as_stated', f'model, links of {site.name}'): model}
+    notes = [f'Scaling model: T(K) = T(1) + A(K), a ring all-reduce of '
+             f'{workload.gradient_bytes / 1e6:.1f} MB over the links of {site.name}; T(1) = '
+             f'{workload.seconds:.3g} s is {origin}. Formulas: `yolo_dist/planning/scaling.py`.']
+    if site.name == PAPER_SITE:
+        workloads = paper_workloads(site.gpu)
+        fitted = fit_link_share(model, workloads)
+        models['links_fitted', f'model, {fitted.link_share:.3f} of the links'] = fitted
+        notes.append(
+            'Distance from the speed-ups that the paper prints (root mean square of the '
+            f'logarithm, with assumed T(1)): {fit_error(model, workloads):.2f} with the links as '
+            f'their makers state them; {fit_error(fitted, workloads):.2f} where the share of the '
+            f'links between nodes, {fitted.link_share:.3f}, is fitted to those very numbers. A '
+            'share so small is no property of the links: it stands for all that the model leaves '
+            'out.')
+    n_workers = sorted({2 ** i for i in range(_LARGEST_PREDICTED.bit_length())}
+                       | {record.config.workers for record in experiment.records})
+    predictions = [
+        Prediction(key, label, {k: each.images_per_second(workload, k) for k in n_workers})
+        for (key, label), each in models.items()]
+    return predictions, notes
+
+
+def _notes(records):
+    """What a reader must know of the runs: other settings, bad ends, broken directories."""
+    blocks = []
+    changed = changed_settings_table(records)
+    if changed:
+        blocks += ['**Not the experiment of the file.** Runs had other settings, so that their '
+                   "numbers do not belong beside the paper's:", changed]
+    ends = [f'- {record.config.name}: {record.state}: {record.reason or "no reason recorded"}'
+            for record in records if record.state in ('diverged', 'failed')]
+    if ends:
+        blocks.append('\n'.join(ends))
+    problems = [f'- {problem}' for record in records for problem in record.problems]
+    if problems:
+        blocks.append('\n'.join(['Half-written result directories:', '', *problems]))
+    devices = dict.fromkeys(record.device for record in records if record.device)
+    if devices:
+        blocks.append('Run on: ' + '; '.join(devices) + '.')
+    return blocks

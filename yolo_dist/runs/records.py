@@ -1,0 +1,257 @@
+"""What result directories say about the runs of experiments."""
+
+import dataclasses
+import pathlib
+import re
+
+import pydantic
+
+from yolo_dist.config import RunConfig, differences, load_config, rows, seeds
+from yolo_dist.errors import InputError
+from yolo_dist.runs.run_directory import read_json, run_directory
+
+# Keys that say where a run lay and how it was watched, not what was computed.
+_NOT_COMPUTED = ('name', 'paper.', 'run.', 'data.root', 'data.n_loader_processes',
+                 'data.evaluation.batch_size')
+
+
+class Quartiles(pydantic.BaseModel):
+    median: pydantic.PositiveFloat
+    lower_quartile: pydantic.PositiveFloat
+    upper_quartile: pydantic.PositiveFloat
+
+
+class Throughput(pydantic.BaseModel):
+    """What ``throughput.json`` holds.
+
+    ``phase_seconds`` maps input, forward_backward, allreduce and update to their
+    seconds in an iteration.
+    """
+
+    n_workers: pydantic.PositiveInt
+    n_processes: pydantic.PositiveInt
+    images_per_second: Quartiles
+    seconds_per_iteration: Quartiles
+    phase_seconds: dict[str, pydantic.NonNegativeFloat]
+
+    @property
+    def is_of_whole_machine(self):
+        """Whether each worker had a process of its own: only then is it the speed of k GPUs."""
+        return self.n_processes == self.n_workers
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One run, whether or not it has been started.
+
+    Attributes:
+        row (str): Row of the experiment; of a single run its name.
+        seed (int): Seed of the run.
+        planned: The run as the experiment file has it.
+        config: The run as it was (resolved); ``planned`` before it is started.
+        directory: Where its results are or would be.
+        state: ``'not run'``, the state of ``status.json``, or ``'half written'``
+            where that cannot be told.
+        reason: Why it diverged or failed; else empty.
+        metrics: Final ``{metric: value}``; empty until the run is done. A run
+            that diverged has none.
+        log: Entries of ``log.json``.
+        throughput (Throughput): Of a throughput run that has ended, else ``None``.
+        device: What it ran on last, in words; empty where that is not recorded.
+        problems: What is wrong with its directory, one sentence each.
+    """
+
+    row: str
+    seed: int
+    planned: RunConfig
+    config: RunConfig
+    directory: pathlib.Path
+    state: str = 'not run'
+    reason: str = ''
+    metrics: dict = dataclasses.field(default_factory=dict)
+    log: list = dataclasses.field(default_factory=list)
+    throughput: Throughput | None = None
+    device: str = ''
+    problems: tuple = ()
+
+    @property
+    def is_started(self):
+        return self.state != 'not run'
+
+    @property
+    def epoch(self):
+        """Position of the last log entry, epochs; ``None`` before the first."""
+        return self.log[-1].get('epoch_detail') if self.log else None
+
+    @property
+    def n_training_images(self):
+        """Size of the training set, as the log's positions have it; ``None`` without any."""
+        for entry in self.log:
+            if entry.get('iteration') and entry.get('epoch_detail'):
+                return round(self.config.global_batch_size * entry['iteration']
+                             / entry['epoch_detail'])
+        return None
+
+    @property
+    def changed(self):
+        """Settings that are not the experiment's: ``{key: (as planned, as run)}``."""
+        found = {key: values for key, values in differences(self.planned, self.config).items()
+                 if not key.startswith(_NOT_COMPUTED)}
+        if None not in found.get('model.pretrained', (None,)):
+            del found['model.pretrained']  # the same weights may lie elsewhere
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What one command-line argument stands for.
+
+    Attributes:
+        name: Stem of the experiment file, or name of the run in a run directory.
+        records: One :class:`Record` a row and seed, in the order of the file.
+        path: The experiment file; ``None`` for a run directory.
+    """
+
+    name: str
+    records: list
+    path: pathlib.Path | None = None
+
+    def rows(self):
+        """Records of each row, ``{row: list of Record}``, one a seed."""
+        by_row = {}
+        for record in self.records:
+            by_row.setdefault(record.row, []).append(record)
+        return by_row
+
+
+def read_record(directory, planned=None, *, row=None):
+    """Reads one run directory; works while the run is going on.
+
+    Args:
+        directory (pathlib.Path): The run directory.
+        planned (~yolo_dist.config.RunConfig): The run of the experiment file;
+            ``None`` takes what the directory says.
+        row (str): Row of the experiment; ``None`` takes the name of the run.
+
+    Returns:
+        Record: What the directory says. Broken files are named in ``problems``.
+
+    Raises:
+        InputError: If there is neither a run nor ``planned``.
+    """
+    directory = pathlib.Path(directory)
+    is_begun = any((directory / name).exists()
+                   for name in ('config.yaml', 'status.json', 'log.json', 'throughput.json'))
+    if planned is None:
+        if not (directory / 'config.yaml').exists():
+            raise InputError(
+                f'{directory}: is not a run directory (it has no config.yaml); expected one that '
+                '`python -m yolo_dist.train` wrote, or an experiment file')
+        planned = load_config(directory / 'config.yaml')
+    row = row or planned.name
+    if not is_begun:
+        return Record(row, planned.run.seed, planned, planned, directory)
+    problems = []
+
+    def tolerated(read, path, default):
+        try:
+            return read(path)
+        except InputError as error:
+            problems.append(str(error))
+            return default
+
+    config = tolerated(load_config, directory / 'config.yaml', planned)
+    log = tolerated(_read_log, directory / 'log.json', [])
+    throughput = tolerated(_read_throughput, directory / 'throughput.json', None)
+    status = tolerated(_read_status, directory / 'status.json', {})
+    state = status.get('state', 'half written')
+    metrics = {key.removeprefix('val/'): value
+               for key, value in status.get('metrics', {}).items()}
+    return Record(
+        row, config.run.seed, planned, config, directory, state=state,
+        reason=status.get('reason', ''), metrics=metrics if state == 'done' else {}, log=log,
+        throughput=throughput if state == 'done' else None,
+        device=tolerated(_read_device, directory / 'environment.json', ''),
+        problems=tuple(problems))
+
+
+def _read_log(path):
+    log = read_json(path)
+    if log is None:
+        return []
+    if not isinstance(log, list) or not all(isinstance(entry, dict) for entry in log):
+        raise InputError(f'{path}: is not a list of log entries')
+    return log
+
+
+def _read_status(path):
+    status = read_json(path)
+    if status is None:
+        raise InputError(f'{path}: is missing; the run was ended before it had written it')
+    if not isinstance(status, dict) or 'state' not in status:
+        raise InputError(f'{path}: says no state')
+    return status
+
+
+def _read_throughput(path):
+    content = read_json(path)
+    if content is None:
+        return None
+    try:
+        return Throughput.model_validate(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = '.'.join(map(str, first['loc'])) or 'the file'
+        raise InputError(f'{path}: {where}: {first["msg"]}') from None
+
+
+def _read_device(path):
+    sittings = read_json(path)
+    if not sittings:
+        return ''
+    try:
+        last = sittings[-1]
+        names = dict.fromkeys(device['name'] for device in last['devices'])
+        cores = last['cores']
+        return ', '.join(names) or f'CPU, {cores} core{"s"[:cores > 1]} a process'
+    except (KeyError, TypeError) as error:
+        raise InputError(f'{path}: does not say what the run ran on ({error})') from None
+
+
+def find_experiment(experiment_or_run, results):
+    """Reads all runs that a command-line argument stands for.
+
+    Of a sweep these are its rows with the seeds that belong to it, and what other
+    seeds were run.
+
+    Args:
+        experiment_or_run (str): A run directory or an experiment file.
+        results (str): Folder of the result directories of experiment files.
+
+    Returns:
+        Experiment: Its name and records.
+
+    Raises:
+        InputError: If the argument is neither.
+    """
+    path = pathlib.Path(experiment_or_run)
+    if path.is_dir():
+        record = read_record(path)
+        return Experiment(record.config.name, [record])
+    records = []
+    for row in rows(path):
+        for seed in _seeds_of(path, row, results):
+            planned = load_config(path, row=row, overrides=[f'run.seed={seed}'], results=results)
+            records.append(read_record(run_directory(results, planned), planned, row=row))
+    if not records:
+        planned = load_config(path, results=results)
+        records.append(read_record(run_directory(results, planned), planned))
+    return Experiment(path.stem, records, path)
+
+
+def _seeds_of(path, row, results):
+    declared = seeds(path)
+    runs = run_directory(results, load_config(path, row=row, results=results)).parent
+    found = {int(match[1]) for place in runs.glob('seed_*')
+             if (match := re.fullmatch(r'seed_(\d+)', place.name))}
+    return declared + sorted(found - set(declared))

@@ -1,0 +1,141 @@
+"""Batches of a training stream and of an evaluation, read ahead by processes."""
+
+import warnings
+
+import chainer
+import cv2
+from chainer.iterators import MultiprocessIterator, SerialIterator
+
+from yolo_dist.errors import InputError
+from yolo_dist.training.host_memory import keep_freed_memory
+
+
+class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
+    """Hands an input error on as an example.
+
+    ``MultiprocessIterator`` waits for ever when a loader process raises.
+    """
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+
+    def __setstate__(self, state):
+        # Who gets a copy is a loader process: one of many, each at work on an image of its own.
+        cv2.setNumThreads(1)
+        keep_freed_memory()
+        self.__dict__.update(state)
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def get_example(self, i):
+        try:
+            return self._dataset[i]
+        except Exception as error:
+            if isinstance(error, InputError):
+                return error
+            return RuntimeError(f'example {i}: {type(error).__name__}: {error}')
+
+
+def _raise_errors(batch):
+    for example in batch:
+        if isinstance(example, Exception):
+            raise example
+    return batch
+
+
+# Shared memory for an example of an evaluation, whose images have any size.
+_EVALUATION_EXAMPLE_BYTES = 2 ** 20
+
+
+def _read_in_order(dataset, batch_size, n_loader_processes, example_bytes):
+    dataset = _ErrorsAsExamples(dataset)
+    if n_loader_processes == 0:
+        return SerialIterator(dataset, batch_size, repeat=False, shuffle=False)
+    # A larger example comes by a pipe, which is slower and no fault of the user's.
+    warnings.filterwarnings('ignore', 'Shared memory size is too small')
+    return MultiprocessIterator(dataset, batch_size, repeat=False, shuffle=False,
+                                n_processes=n_loader_processes, n_prefetch=2,
+                                shared_mem=example_bytes)
+
+
+class StreamIterator(chainer.dataset.Iterator):
+    """Minibatches of a training stream, one for each worker in turn.
+
+    Its only state is the iteration, so a snapshot taken with one number of
+    processes goes on with another.
+
+    Args:
+        stream (~yolo_dist.training.sampler.TrainingStream): What to read.
+        n_loader_processes (int): Processes that read ahead; 0 reads in this one.
+    """
+
+    def __init__(self, stream, n_loader_processes):
+        self._stream = stream
+        self._n_loader_processes = n_loader_processes
+        self._iterator = None
+        self._n_batches = 0
+
+    @property
+    def iteration(self):
+        """Training iterations whose batches of all workers have been read."""
+        return self._n_batches // len(self._stream.workers)
+
+    def __next__(self):
+        if self._iterator is None:
+            self._stream.first_iteration = self.iteration
+            self._iterator = _read_in_order(
+                self._stream, self._stream.batch_size_per_worker, self._n_loader_processes,
+                self._stream.example_bytes)
+        batch = _raise_errors(self._iterator.next())
+        self._n_batches += 1
+        return batch
+
+    next = __next__
+
+    def serialize(self, serializer):
+        iteration = int(serializer('iteration', self.iteration))
+        self._n_batches = iteration * len(self._stream.workers)
+
+    def finalize(self):
+        if self._iterator is not None:
+            self._iterator.finalize()
+            self._iterator = None
+
+
+class _Shard(chainer.dataset.DatasetMixin):
+    """Every ``n_shards``-th example of a dataset, read only when asked for."""
+
+    def __init__(self, dataset, shard, n_shards):
+        self._dataset = dataset
+        self._indices = range(shard, len(dataset), n_shards)
+
+    def __len__(self):
+        return len(self._indices)
+
+    def get_example(self, i):
+        return self._dataset[self._indices[i]]
+
+
+def iterate_batches(dataset, batch_size, n_loader_processes, *, shard=0, n_shards=1):
+    """Yields the examples of a shard of a dataset once, in order, in batches.
+
+    Args:
+        dataset: A Chainer dataset.
+        batch_size (int): Size of all batches but the last.
+        n_loader_processes (int): Processes that read ahead; 0 reads in this one.
+        shard (int): Which shard: examples ``shard``, ``shard + n_shards``, ...
+        n_shards (int): How many there are; together they hold each example once.
+
+    Yields:
+        list: The examples of a batch.
+    """
+    part = _Shard(dataset, shard, n_shards)
+    if not len(part):
+        return
+    iterator = _read_in_order(part, batch_size, n_loader_processes, _EVALUATION_EXAMPLE_BYTES)
+    try:
+        for batch in iterator:
+            yield _raise_errors(batch)
+    finally:
+        iterator.finalize()

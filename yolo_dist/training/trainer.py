@@ -1,0 +1,134 @@
+"""The trainer of a run: which extensions there are, who runs them, when."""
+
+import chainer
+from chainer import training
+from chainer.training import extensions as chainer_extensions
+
+from yolo_dist.training.extensions import (
+    BatchStatisticsMean,
+    BestWeights,
+    Console,
+    Curves,
+    Evaluation,
+    HalfSumCounts,
+    LearningRate,
+    Throughput,
+    WorkerMean,
+)
+
+
+def every_epochs(n_epochs, n_iterations):
+    """Trigger that fires when a multiple of ``n_epochs`` is passed, and at the end.
+
+    Chainer's interval trigger would miss the end of a run whose last batch ends
+    before the last epoch does. This one keeps no state, so that a resume cannot
+    upset it; the same holds for the other triggers here.
+    """
+    def trigger(trainer):
+        updater = trainer.updater
+        return (updater.iteration == n_iterations
+                or updater.epoch_detail // n_epochs > updater.previous_epoch_detail // n_epochs)
+    return trigger
+
+
+def every_iterations(interval):
+    """Trigger that fires every ``interval`` iterations."""
+    return lambda trainer: trainer.updater.iteration % interval == 0
+
+
+def any_of(*triggers):
+    """Trigger that fires whenever one of ``triggers`` does."""
+    return lambda trainer: any(trigger(trainer) for trigger in triggers)
+
+
+def last_iteration(config, n_iterations, updater):
+    """Where this sitting ends: the end of the run or ``run.stop_after_epochs``."""
+    stop = config.run.stop_after_epochs
+    if stop is None:
+        return n_iterations
+    return next(i for i in range(n_iterations + 1)
+                if i == n_iterations or updater.epoch_detail_at(i) >= stop)
+
+
+def create_trainer(config, updater, model, *, workers, schedule, evaluate, metric, comm, results,
+                   interruption, n_iterations):
+    """Makes the trainer with all of its extensions.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The experiment.
+        updater (~yolo_dist.training.updater.TrainUpdater): The updater.
+        model (chainer.Link): The model inside the train chain.
+        workers (~yolo_dist.distributed.virtual_workers.LocalWorkers): The workers of this process.
+        schedule (~yolo_dist.training.schedules.Schedule): The learning rate.
+        evaluate (callable): Without arguments, returns metrics. Collective.
+        metric (str): The metric that chooses the best weights.
+        comm (chainermn.CommunicatorBase): The communicator.
+        results (~yolo_dist.runs.run_directory.RunDirectory): Where results go.
+        interruption (~yolo_dist.training.extensions.Interruption): What may end the sitting.
+        n_iterations (int): Length of the whole run.
+
+    Returns:
+        chainer.training.Trainer: Ready to run or to be resumed.
+    """
+    stop_at = last_iteration(config, n_iterations, updater)
+    # Chainer's interval trigger would run on where a resumed run is past its end already.
+    trainer = training.Trainer(
+        updater, any_of(lambda trainer: trainer.updater.iteration >= stop_at, interruption.is_due),
+        out=str(results.path))
+    trainer.extend(interruption)
+    if config.run.measure is not None:
+        _extend_to_measure(trainer, config, schedule=schedule, comm=comm, results=results,
+                           n_iterations=n_iterations)
+        return trainer
+    evaluation_trigger = every_epochs(config.run.evaluate_every_epochs, stop_at)
+    snapshot_trigger = any_of(every_epochs(config.run.snapshot_every_epochs, stop_at),
+                              interruption.is_due)
+    report_trigger = any_of(every_iterations(config.run.log_every_iterations),
+                            evaluation_trigger, snapshot_trigger)
+
+    # Of every process, in the order of their priorities; collective but for the first.
+    trainer.extend(LearningRate(schedule, report_trigger))
+    trainer.extend(WorkerMean(comm, report_trigger))
+    if config.communicator.allreduce_grad_dtype == 'float16':
+        trainer.extend(HalfSumCounts(comm, report_trigger))
+    trainer.extend(BatchStatisticsMean(workers, comm),
+                   trigger=any_of(evaluation_trigger, snapshot_trigger))
+    trainer.extend(Evaluation(evaluate), trigger=evaluation_trigger)
+
+    # Of the root alone.
+    if comm.rank == 0:
+        trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
+        trainer.extend(BestWeights(model, f'val/{metric}', results.path / 'weights_best.npz'),
+                       trigger=evaluation_trigger)
+        trainer.extend(Curves(config.name, results.path), trigger=evaluation_trigger)
+        trainer.extend(Console(n_iterations, report_trigger))
+        trainer.extend(
+            chainer_extensions.snapshot(
+                filename='snapshot_iter_{.updater.iteration}.npz',
+                n_retains=config.run.keep_snapshots, autoload=False),
+            trigger=snapshot_trigger)
+    return trainer
+
+
+def _extend_to_measure(trainer, config, *, schedule, comm, results, n_iterations):
+    """Extensions of a throughput run: nothing that takes time beside updates."""
+    comm.waits_for_device = True
+    report_trigger = any_of(every_iterations(config.run.log_every_iterations),
+                            lambda trainer: trainer.updater.iteration == n_iterations)
+    trainer.extend(LearningRate(schedule, report_trigger))
+    trainer.extend(WorkerMean(comm, report_trigger))
+    trainer.extend(Throughput(comm, config.run.measure.warmup_iterations,
+                              results.write_throughput))
+    if comm.rank == 0:
+        trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
+        trainer.extend(Console(n_iterations, report_trigger))
+
+
+def load_snapshot(path, trainer):
+    """Puts a snapshot's state into a trainer, in any process.
+
+    Args:
+        path (pathlib.Path): A file that the root's snapshot extension wrote.
+        trainer (chainer.training.Trainer): Of the same run.
+    """
+    chainer.serializers.load_npz(str(path), trainer)
