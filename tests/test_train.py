@@ -341,18 +341,18 @@ SIGNALLED = """
 import os
 import yolo_dist
 from yolo_dist import train
-from yolo_dist.distributed import communicator
+from yolo_dist.distributed import launch
 from yolo_dist.training import updater
 
 class Signalled(updater.TrainUpdater):
     def update_core(self):
         super().update_core()
-        if self.iteration == 2 and communicator.process_number() == 1:
+        if self.iteration == 2 and launch.process_number() == 1:
             os.kill(os.getpid(), NUMBER)
 
 if __name__ == '__main__':
     train.TrainUpdater = Signalled
-    communicator.run_job(train.main)
+    launch.run_job(train.main)
 """
 
 

@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 
-from yolo_dist.distributed import communicator
+from yolo_dist.distributed import launch
 from yolo_dist.errors import InputError
 from yolo_dist.train import main
 
@@ -21,10 +21,10 @@ def train_rows():
             outcome = main(command_line)
         except InputError as error:
             outcome = str(error)
-        if communicator.process_number() == 0:
+        if launch.process_number() == 0:
             with open(outcomes, 'a', encoding='utf-8') as file:
                 print(json.dumps(outcome), file=file)
 
 
 if __name__ == '__main__':
-    communicator.run_job(train_rows)
+    launch.run_job(train_rows)

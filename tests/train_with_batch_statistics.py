@@ -11,7 +11,7 @@ import sys
 os.environ['YOLO_DIST_CPU_BACKEND'] = 'off'
 
 from yolo_dist import train  # noqa: E402
-from yolo_dist.distributed import communicator  # noqa: E402
+from yolo_dist.distributed import launch  # noqa: E402
 
 import chainer  # noqa: E402, isort: skip
 
@@ -25,4 +25,4 @@ def normalise_with_fixed_statistics(self, x, **kwargs):
 if __name__ == '__main__':
     if sys.argv.pop(1) == 'fixed':
         chainer.links.BatchNormalization.forward = normalise_with_fixed_statistics
-    communicator.run_job(train.main)
+    launch.run_job(train.main)

@@ -269,7 +269,7 @@ def _measure_loss(arguments):
 
 if __name__ == '__main__':
     if sys.argv[1:2] in (['allreduce'], ['carry']):
-        from yolo_dist.distributed.communicator import run_job
+        from yolo_dist.distributed.launch import run_job
         run_job(main)
     else:
         run_serial(main)

@@ -2,8 +2,8 @@
 
 from yolo_dist.command_line import Parser
 from yolo_dist.config import load_config
-from yolo_dist.distributed import communicator
-from yolo_dist.distributed.communicator import agreed
+from yolo_dist.distributed import communicator, launch
+from yolo_dist.distributed.launch import agreed
 from yolo_dist.links import load_weights
 from yolo_dist.runs.run_directory import find_weights, write_json
 from yolo_dist.tasks import get_task
@@ -60,4 +60,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    communicator.run_job(main)
+    launch.run_job(main)

@@ -7,9 +7,9 @@ import numpy as np
 
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.config import load_config
-from yolo_dist.distributed import communicator
-from yolo_dist.distributed.communicator import STOP_SIGNALS, agreed
-from yolo_dist.distributed.precision import set_precision
+from yolo_dist.distributed import communicator, launch
+from yolo_dist.distributed.device import set_precision
+from yolo_dist.distributed.launch import STOP_SIGNALS, agreed
 from yolo_dist.distributed.virtual_workers import LocalWorkers
 from yolo_dist.errors import TrainingDiverged
 from yolo_dist.planning.plan import plan
@@ -73,12 +73,12 @@ def main(argv=None):
                              results=arguments.results)
         communicator.check_launch(config)
         results = RunDirectory(run_directory(arguments.results, config), config,
-                               n_processes=communicator.n_processes())
+                               n_processes=launch.n_processes())
         results.check(resume=arguments.resume)
         is_done = results.state() == 'done'
         snapshot = find_snapshot(results.path) if arguments.resume else None
     if is_done:
-        if communicator.process_number() == 0:
+        if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
         return 0
 
@@ -184,4 +184,4 @@ if __name__ == '__main__':
     if '--plan' in sys.argv[1:]:
         run_serial(print_plan)
     else:
-        communicator.run_job(main)
+        launch.run_job(main)

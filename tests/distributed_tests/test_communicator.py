@@ -4,8 +4,8 @@
 FAIL = """
 import sys, time
 import yolo_dist
-from yolo_dist.distributed import communicator
-from yolo_dist.distributed.communicator import agreed, process_number
+from yolo_dist.distributed import launch
+from yolo_dist.distributed.launch import agreed, process_number
 from yolo_dist.errors import InputError
 
 def main():
@@ -18,7 +18,7 @@ def main():
     time.sleep(600)
 
 if __name__ == '__main__':
-    communicator.run_job(main)
+    launch.run_job(main)
 """
 
 

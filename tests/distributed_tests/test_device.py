@@ -8,8 +8,7 @@ from chainer.backends import cuda
 from chainermn.communicators.naive_communicator import NaiveCommunicator
 
 from yolo_dist.distributed import communicator
-from yolo_dist.distributed.device import n_gpus, use_gpu
-from yolo_dist.distributed.precision import set_precision
+from yolo_dist.distributed.device import n_gpus, set_precision, use_gpu
 from yolo_dist.errors import InputError
 
 

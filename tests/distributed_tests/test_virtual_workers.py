@@ -10,7 +10,7 @@ from yolo_dist.links import Darknet19
 AVERAGE = """
 import json
 import yolo_dist
-from yolo_dist.distributed import communicator
+from yolo_dist.distributed import communicator, launch
 from yolo_dist.links import Darknet19
 from yolo_dist.distributed.virtual_workers import LocalWorkers
 
@@ -40,7 +40,7 @@ def main():
         print(json.dumps(everyone))
 
 if __name__ == '__main__':
-    communicator.run_job(main)
+    launch.run_job(main)
 """
 
 

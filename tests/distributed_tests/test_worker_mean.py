@@ -12,15 +12,15 @@ MEAN = """
 import json, sys
 import numpy as np
 import yolo_dist
-from yolo_dist.distributed import communicator
+from yolo_dist.distributed import communicator, launch
 
 def gradient(worker, shape, scale):
     return (scale * np.random.default_rng(worker).normal(size=shape)).astype(np.float32)
 
 def main():
     import chainer
-    from yolo_dist.distributed import worker_mean as gradient_mean
-    gradient_mean._N_CHUNK = 300  # so that 2,010 elements are several messages
+    from yolo_dist.distributed import naive
+    naive._N_CHUNK = 300  # so that 2,010 elements are several messages
     settings = json.loads(sys.argv[1])
     scale, n_workers = settings.pop('scale'), settings['n_workers']
     comm = communicator.create_communicator('naive', **settings)
@@ -50,7 +50,7 @@ def main():
         print(everyone[0])
 
 if __name__ == '__main__':
-    communicator.run_job(main)
+    launch.run_job(main)
 """
 
 

@@ -9,7 +9,7 @@ from chainer.backends import cuda
 
 from yolo_dist.benchmarks import workloads
 from yolo_dist.datasets import make_mini_imagenet
-from yolo_dist.distributed.precision import set_precision
+from yolo_dist.distributed.device import set_precision
 from yolo_dist.kernels.cpu.half import from_half, to_half
 from yolo_dist.kernels.cuda import fused_momentum_sgd as momentum_sgd
 from yolo_dist.kernels.cuda.gradient_packing import GradientPacking
@@ -101,7 +101,7 @@ MEAN = """
 import numpy as np
 import chainer
 import yolo_dist
-from yolo_dist.distributed import communicator
+from yolo_dist.distributed import communicator, launch
 
 def create_model(device):
     model = chainer.Chain()
@@ -142,7 +142,7 @@ def main():
     print('all agree')
 
 if __name__ == '__main__':
-    communicator.run_job(main)
+    launch.run_job(main)
 """
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.benchmarks.torch_workloads import create_torch_step
-from yolo_dist.distributed.device import use_gpu
-from yolo_dist.distributed.precision import set_precision
+from yolo_dist.distributed.device import set_precision, use_gpu
 from yolo_dist.links import count_operations
 from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
 

@@ -127,7 +127,7 @@ class DetectionData(Section):
 
 
 class ClassificationModel(Section):
-    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.precision``."""
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``."""
 
     name: Literal['darknet19', 'darknet53']
     n_class: Count
@@ -138,7 +138,7 @@ class ClassificationModel(Section):
 
 
 class DetectionModel(Section):
-    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.precision``."""
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``."""
 
     name: Literal['yolo_v2', 'yolo_v3']
     n_class: Count

@@ -1,130 +1,10 @@
-"""MPI, from its start to the end of the job, in the order that works.
-
-Nothing else starts MPI or makes a communicator. A *process* is an MPI rank; a
-*worker* is one of the paper's k GPUs with its own minibatch.
-"""
-
-import contextlib
-import multiprocessing
-import os
-import signal
-import sys
-import traceback
+"""The communicator of a job and what each process carries and computes on."""
 
 import chainer
-import threadpoolctl
 
 from yolo_dist.distributed.device import n_gpus, use_gpu
+from yolo_dist.distributed.launch import n_processes, process_number
 from yolo_dist.errors import InputError
-
-# What schedulers send before they end a job.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-
-
-class _AgreedInputError(InputError):
-    """An input error that every process of the job knows of."""
-
-
-def _do_nothing():
-    pass
-
-
-def _start_forkserver():
-    # Loader processes must descend from a process that has never touched MPI or
-    # CUDA: InfiniBand drivers and NCCL do not survive a fork.
-    multiprocessing.set_start_method('forkserver', force=True)
-    # A signal that asks the job to stop reaches them, too; they end with their parent.
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS[1:]}
-    process = multiprocessing.Process(target=_do_nothing)
-    process.start()
-    process.join()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-def run_job(main):
-    """Runs the ``main`` of an entry point in every process of an MPI job.
-
-    An :class:`InputError` is printed once and ends the job with status 2. Any
-    other exception is printed by the process in which it happened, which then
-    aborts the whole job, so that no process is left waiting for a dead one.
-
-    Args:
-        main (callable): Called without arguments.
-    """
-    _start_forkserver()
-    from mpi4py import MPI
-    world = MPI.COMM_WORLD
-    _share_cores(world)
-    try:
-        status = main()
-    except _AgreedInputError as error:
-        if world.rank == 0:
-            print(f'error: {error}', file=sys.stderr, flush=True)
-        status = 2
-    except InputError as error:
-        where = f' (process {world.rank})' if world.size > 1 else ''
-        print(f'error{where}: {error}', file=sys.stderr, flush=True)
-        _abort(world, 2)
-    except SystemExit as error:
-        status = error.code
-    except BaseException:
-        traceback.print_exc()
-        if world.size > 1:
-            print(f'process {world.rank} of {world.size} failed; ending the job',
-                  file=sys.stderr, flush=True)
-        _abort(world, 1)
-    sys.exit(status)
-
-
-def _abort(world, status):
-    sys.stderr.flush()
-    if world.size > 1:
-        world.Abort(status)
-    os._exit(status)
-
-
-def _share_cores(world):
-    # Without this each process starts as many BLAS threads as the node has cores.
-    from mpi4py import MPI
-    node = world.Split_type(MPI.COMM_TYPE_SHARED)
-    cores = set().union(*node.allgather(os.sched_getaffinity(0)))
-    threadpoolctl.threadpool_limits(max(1, len(cores) // node.size))
-    node.Free()
-
-
-@contextlib.contextmanager
-def agreed():
-    """Part of the set-up that succeeds in all processes or fails in all.
-
-    Inside, no process may wait for another. When any process raises
-    :class:`InputError`, all of them raise it at the end of the block.
-
-    Raises:
-        InputError: With the messages of all processes, each distinct one once.
-    """
-    from mpi4py import MPI
-    message = None
-    try:
-        yield
-    except InputError as error:
-        message = str(error)
-    messages = MPI.COMM_WORLD.allgather(message)
-    distinct = dict.fromkeys(text for text in messages if text is not None)
-    if distinct:
-        raise _AgreedInputError('\n'.join(distinct))
-
-
-def process_number():
-    """Rank of this process in the job."""
-    from mpi4py import MPI
-    return MPI.COMM_WORLD.rank
-
-
-def n_processes():
-    """Number of processes of the job, P."""
-    from mpi4py import MPI
-    return MPI.COMM_WORLD.size
 
 
 def check_launch(config):
@@ -186,10 +66,8 @@ def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
     """
     from mpi4py import MPI
 
-    from yolo_dist.distributed.worker_mean import (
-        WorkersNaiveCommunicator,
-        WorkersPureNcclCommunicator,
-    )
+    from yolo_dist.distributed.naive import WorkersNaiveCommunicator
+    from yolo_dist.distributed.pure_nccl import WorkersPureNcclCommunicator
     settings = {'n_workers': n_workers or n_processes(), 'dtype': allreduce_grad_dtype,
                 'prescale': prescale_gradients}
     if name == 'auto':

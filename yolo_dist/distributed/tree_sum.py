@@ -1,0 +1,57 @@
+"""The sum of many arrays in the order of a binary tree."""
+
+
+class TreeSum:
+    """Sums arrays, one handed in after the other, in the order of a binary tree.
+
+    Keeps about log2 of their number; what is no longer used is lent again.
+
+    Args:
+        add (callable): ``add(x, y)`` is ``y += x``.
+    """
+
+    def __init__(self, add):
+        self._add = add
+        self._partial = []  # (number of arrays in it, sum), the numbers decreasing
+        self._free = []
+
+    def borrow(self, xp, n_elements, dtype):
+        """An array ``(n_elements,)`` of any content, to be filled and handed in."""
+        if self._free and self._free[-1].size != n_elements:
+            self._free.clear()
+        return self._free.pop() if self._free else xp.empty(n_elements, dtype)
+
+    def push(self, array):
+        """Hands in an array, which may be changed."""
+        n = 1
+        while self._partial and self._partial[-1][0] == n:
+            array = self._merge(array)
+            n *= 2
+        self._partial.append((n, array))
+
+    def _merge(self, array):
+        _, earlier = self._partial.pop()
+        self._add(array, earlier)
+        self._free.append(array)
+        return earlier
+
+    def pop(self):
+        """The sum of all arrays handed in since the last call; give it back when used."""
+        _, total = self._partial.pop()
+        while self._partial:
+            total = self._merge(total)
+        return total
+
+    def pop_terms(self):
+        """What one more array must be added to, in this order, to give the sum of all.
+
+        Returns:
+            list: Arrays; give them back when used.
+        """
+        terms = [array for _, array in reversed(self._partial)]
+        self._partial.clear()
+        return terms
+
+    def give_back(self, *arrays):
+        """Lends arrays again."""
+        self._free.extend(arrays)
