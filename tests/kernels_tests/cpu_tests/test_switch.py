@@ -16,14 +16,14 @@ def run_python(code, **environment):
 @pytest.mark.parametrize('value, expected', [('on', 'True'), ('off', 'False')])
 def test_environment_variable(value, expected):
     """YOLO_DIST_CPU_BACKEND chooses."""
-    done = run_python('from yolo_dist import backends; print(backends.is_cpu_backend_on())',
+    done = run_python('from yolo_dist.kernels import cpu; print(cpu.is_cpu_backend_on())',
                       YOLO_DIST_CPU_BACKEND=value)
     assert done.stdout.strip() == expected
 
 
 def test_misspelt_environment_variable():
     """Another value is an error that names variable, value and choices."""
-    done = run_python('from yolo_dist import backends; backends.is_cpu_backend_on()',
+    done = run_python('from yolo_dist.kernels import cpu; cpu.is_cpu_backend_on()',
                       YOLO_DIST_CPU_BACKEND='0')
     assert "YOLO_DIST_CPU_BACKEND is '0'; expected 'on' or 'off'" in done.stderr
 
