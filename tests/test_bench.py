@@ -14,7 +14,7 @@ from yolo_dist import bench
 from yolo_dist.benchmarks import evaluation, gpu, gpu_record, input_files, timing, workloads
 from yolo_dist.benchmarks.roofline import Roofline
 from yolo_dist.benchmarks.timing import Timing
-from yolo_dist.datasets import StoredImage
+from yolo_dist.datasets import EncodedImage
 from yolo_dist.errors import InputError
 from yolo_dist.links import count_operations
 from yolo_dist.links.conv_block import ConvBlock
@@ -266,7 +266,7 @@ def test_input_files_are_like_those_of_coco():
     """Without given files there are photographs of 640 x 480 px and about 166 KB."""
     files = input_files.make_photographs()
     assert 150e3 < np.mean([len(data) for data in files]) < 180e3
-    shapes = {StoredImage(data, 'a').shape for data in files}
+    shapes = {EncodedImage(data, 'a').shape for data in files}
     assert shapes == {(3, 480, 640), (3, 640, 480)}
 
 

@@ -36,6 +36,18 @@ def test_dump_and_load_is_a_round_trip(tmp_path):
     assert load_config(tmp_path / 'config.yaml') == config
 
 
+@pytest.mark.parametrize('key, old, new', [
+    ('optimizer.lr_rule', 'goyal', 'linear'), ('schedule.warmup', 'goyal', 'gradual'),
+    ('schedule.warmup', 'paper', 'hold_first_epoch')])
+def test_names_of_old_run_directories_are_read_as_those_of_today(key, old, new):
+    """A run directory of version 0.1 resumes and is drawn: its old names differ in nothing."""
+    before, after = (load_config(EXPERIMENTS / 'quickstart_darknet53.yaml', overrides=[
+        'schedule.warmup_epochs=3', f'{key}={name}']) for name in (old, new))
+    assert before == after and differences(before, after) == {}
+    section, _, field = key.partition('.')
+    assert getattr(getattr(before, section), field) == new
+
+
 def test_differences_name_the_dotted_key():
     """What --resume compares."""
     config, other = load_config(RUN), load_config(RUN, overrides=['optimizer.base_lr=0.5'])

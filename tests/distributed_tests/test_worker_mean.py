@@ -37,13 +37,13 @@ def main():
             model.a.grad = gradient((step, worker), (40, 50), scale)
             model.b.grad = gradient((step, worker, 1), 7, 1e-9)
             if worker != workers[-1]:
-                comm.carry(model)
+                comm.accumulate(model)
         try:
             comm.multi_node_mean_grad(model)
         except ArithmeticError as error:
             messages.append(str(error))
     result = [model.a.grad.tolist(), model.b.grad.tolist(), model.unused.grad.tolist(),
-              int(comm.allreduce_obj(int(comm.n_flushed))), comm.n_overflowed, messages]
+              int(comm.allreduce_obj(int(comm.n_underflowed))), comm.n_overflowed, messages]
     everyone = comm.gather_obj(json.dumps(result))
     if comm.rank == 0:
         assert len(set(everyone)) == 1
@@ -74,13 +74,13 @@ def gradient(worker, shape, scale=1.):
 
 def test_float32_mean_is_the_mean(mean):
     """K = 6 workers on 2 processes; missing gradients count as zero."""
-    a, b, unused, n_flushed, n_overflowed, messages = mean(2, 6, 'float32')
+    a, b, unused, n_underflowed, n_overflowed, messages = mean(2, 6, 'float32')
     expected = np.mean([gradient((1, i), (40, 50)) for i in range(6)], axis=0, dtype=np.float64)
     np.testing.assert_allclose(a, expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(
         b, np.mean([gradient((1, i, 1), 7, 1e-9) for i in range(6)], axis=0), rtol=1e-5)
     assert unused == [0, 0, 0]
-    assert (n_flushed, n_overflowed, messages) == (0, 0, [])
+    assert (n_underflowed, n_overflowed, messages) == (0, 0, [])
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
@@ -93,7 +93,7 @@ def test_the_number_of_processes_changes_no_bit(mean, dtype):
 @pytest.mark.parametrize('n', [1, 3])
 def test_float16_is_summed_in_float16(mean, n):
     """K = 6: cast, sum and division are NumPy's own float16; 1e-9 becomes zero and is counted."""
-    a, b, _, n_flushed, n_overflowed, _ = mean(n, 6, 'float16')
+    a, b, _, n_underflowed, n_overflowed, _ = mean(n, 6, 'float16')
     halves = [gradient((1, i), (40, 50)).astype(np.float16) for i in range(6)]
     pairs = [halves[i] + halves[i + 1] for i in (0, 2, 4)]
     orders = [(pairs[0] + pairs[1]) + pairs[2], pairs[0] + (pairs[1] + pairs[2]),
@@ -104,7 +104,7 @@ def test_float16_is_summed_in_float16(mean, n):
     in_float32 = np.mean([gradient((1, i), (40, 50)) for i in range(6)], axis=0)
     assert (np.float32(a) != in_float32).any()
     assert b == [0] * 7
-    assert n_flushed == 2 * 6 * 7 + sum(
+    assert n_underflowed == 2 * 6 * 7 + sum(
         np.count_nonzero((values != 0) & (values.astype(np.float16) == 0))
         for step in range(2) for values in (gradient((step, i), (40, 50)) for i in range(6)))
     assert n_overflowed == 0
@@ -160,9 +160,9 @@ def test_halves_are_rounded_as_numpy_does():
                         halves * 1.00048828125, [2 ** -26, 65519.996, 65520, -65520, 1e30]])
     x = x.astype(np.float32)
     found = np.empty(x.size, np.float16)
-    n_flushed = to_half(x, found, scale=1)
+    n_underflowed = to_half(x, found, scale=1)
     assert same(found, x.astype(np.float16))
-    assert n_flushed == np.count_nonzero((x != 0) & (found == 0)) > 0
+    assert n_underflowed == np.count_nonzero((x != 0) & (found == 0)) > 0
     back = np.empty(2 ** 16, np.float32)
     n_infinite = from_half(all_halves(), back, scale=1)
     assert same(back, halves)

@@ -63,17 +63,17 @@ def test_gradients_are_packed_as_on_the_cpu(gpu, dtype):
     packed = cuda.cupy.empty(packing.n_elements, dtype)
     packing.pack(on_gpu, packed, .3)
     packing.unpack(packed, on_gpu, .7)
-    n_flushed, n_not_finite = 0, []
+    n_underflowed, n_not_finite = 0, []
     for grad, found in zip(grads, on_gpu, strict=True):
         if dtype == np.float16:
             half = np.empty(grad.size, np.float16)
-            n_flushed += to_half(grad, half, scale=.3)
+            n_underflowed += to_half(grad, half, scale=.3)
             n_not_finite.append(from_half(half, grad, scale=.7))
         else:
             grad[...] = (grad * np.float32(.3)) * np.float32(.7)
             n_not_finite.append(0)
         np.testing.assert_array_equal(cuda.to_cpu(found), grad)
-    assert int(packing.n_flushed[0]) == n_flushed
+    assert int(packing.n_underflowed[0]) == n_underflowed
     assert packing.n_not_finite.tolist() == n_not_finite
 
 
@@ -123,10 +123,11 @@ def mean(name, **settings):
         model.a.grad = device.send(rng.normal(size=(40, 50)).astype(np.float32))
         model.b.grad = device.send((1e-7 * rng.normal(size=70000)).astype(np.float32))
         if worker < settings['n_workers'] - 1:
-            comm.carry(model)
+            comm.accumulate(model)
     comm.multi_node_mean_grad(model)
     comm.read_counts()
-    return [chainer.backends.cuda.to_cpu(param.grad) for param in model.params()], comm.n_flushed
+    grads = [chainer.backends.cuda.to_cpu(param.grad) for param in model.params()]
+    return grads, comm.n_underflowed
 
 def main():
     for n_workers in (1, 2, 5):

@@ -16,12 +16,12 @@ from yolo_dist.training.schedules import (
 @pytest.mark.parametrize('k, expected', [(64, 0.8), (128, 1.6), (256, 3.2), (512, 6.4)])
 def test_imagenet_rates_are_those_of_section_4_1(k, expected):
     """k n / 256 x 0.1 with n = 32."""
-    assert linear_scaling(0.1, lr_rule='goyal', n_workers=k, batch_size_per_worker=32,
+    assert linear_scaling(0.1, lr_rule='linear', n_workers=k, batch_size_per_worker=32,
                           base_lr_batch_size=256) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize('lr_rule, k8, k96', [
-    ('literal', 0.128, 1.536), ('goyal', 0.008, 0.096), ('darknet', 0.002, 0.024)])
+    ('literal', 0.128, 1.536), ('linear', 0.008, 0.096), ('darknet', 0.002, 0.024)])
 def test_voc_rates_are_those_of_each_reading_of_section_4_2(lr_rule, k8, k96):
     """The three readings of "k n x eta" with n = 16 and eta = 0.001."""
     rates = [linear_scaling(0.001, lr_rule=lr_rule, n_workers=k, batch_size_per_worker=16,
@@ -40,7 +40,7 @@ def test_unknown_rule_is_an_error():
     (5, 6.4 * (195 / 200) ** 2), (100, 1.6), (150, 0.4), (200, 0)])
 def test_fig3_k512_rates(epoch, expected):
     """First epoch at eta, linear to 6.4 by epoch 5, then polynomial of power 2."""
-    schedule = Schedule(0.1, 6.4, 200, 'paper', 5, PolynomialDecay(2))
+    schedule = Schedule(0.1, 6.4, 200, 'hold_first_epoch', 5, PolynomialDecay(2))
     assert schedule(epoch) == pytest.approx(expected)
 
 
@@ -49,19 +49,19 @@ def test_fig3_k512_rates(epoch, expected):
     (100, 0.00096)])
 def test_table2_k96_rates(epoch, expected):
     """Ramp at each iteration for 5 epochs, then 1/10 at epochs 60 and 90."""
-    schedule = Schedule(0.001, 0.096, 100, 'goyal', 5, StepDecay((60, 90), 0.1))
+    schedule = Schedule(0.001, 0.096, 100, 'gradual', 5, StepDecay((60, 90), 0.1))
     assert schedule(epoch) == pytest.approx(expected)
 
 
 def test_rate_below_eta_has_no_warmup():
     """A run that is scaled down starts at its own rate, not at eta."""
-    schedule = Schedule(0.1, 0.05, 10, 'goyal', 5, ConstantDecay())
+    schedule = Schedule(0.1, 0.05, 10, 'gradual', 5, ConstantDecay())
     assert {schedule(epoch / 10) for epoch in range(100)} == {0.05}
 
 
-def test_goyal_warmup_grows_by_a_constant_amount():
+def test_gradual_warmup_grows_by_a_constant_amount():
     """[Goyal et al. 2017, sec. 2.2]: equal steps at each iteration."""
-    schedule = Schedule(0.1, 3.2, 90, 'goyal', 5, ConstantDecay())
+    schedule = Schedule(0.1, 3.2, 90, 'gradual', 5, ConstantDecay())
     rates = [schedule(i / 100) for i in range(501)]
     steps = [later - earlier for earlier, later in zip(rates, rates[1:])]
     assert max(steps) == pytest.approx(min(steps)) == pytest.approx(3.1 / 500)
@@ -80,6 +80,6 @@ def test_past_the_end_the_polynomial_stays_at_zero():
 
 def test_table_shows_each_change_of_course():
     """The table that a log begins with has the warm-up's end and both steps."""
-    table = dict(Schedule(0.001, 0.096, 100, 'goyal', 5, StepDecay((60, 90), 0.1)).table())
+    table = dict(Schedule(0.001, 0.096, 100, 'gradual', 5, StepDecay((60, 90), 0.1)).table())
     assert set(table) >= {0, 5, 60, 90, 100}
     assert table[60] == pytest.approx(0.0096)

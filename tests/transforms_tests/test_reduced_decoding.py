@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo_dist.datasets import StoredImage
+from yolo_dist.datasets import EncodedImage
 from yolo_dist.transforms import ClassificationTrainTransform, DetectionTrainTransform
 
 COLOURS = {'hue': 0.1, 'saturation': 1.5, 'exposure': 1.5}
@@ -25,7 +25,7 @@ class Recorder:
     """Stands for a file; remembers what was asked for and is decoded as told."""
 
     def __init__(self, data, reduced=True):
-        self._image = StoredImage(data, 'a')
+        self._image = EncodedImage(data, 'a')
         self._reduced = reduced
         self.shape = self._image.shape
         self.shrinks = []
@@ -128,7 +128,7 @@ def test_file_and_array_give_the_same_example(transform, insize):
         rest = () if isinstance(transform, ClassificationTrainTransform) else (np.zeros(1, int),)
         first = np.array([[10, 20, 90, 100]], np.float32) if rest else 0
         outs = [transform(img, first, *rest, insize=insize, rng=np.random.default_rng(seed))
-                for img in (StoredImage(data, 'a'), StoredImage(data, 'a').decode())]
+                for img in (EncodedImage(data, 'a'), EncodedImage(data, 'a').decode())]
         for a, b in zip(*outs, strict=True):
             np.testing.assert_array_equal(a, b)
 
@@ -140,7 +140,7 @@ def test_file_and_array_give_the_same_example(transform, insize):
 def test_rows_below_those_that_show_play_no_part(transform, insize, size_wh):
     """An example is the same to the bit, whether or not the rest of its file was decoded."""
     noise = np.random.default_rng(0).integers(0, 256, (*size_wh[::-1], 3), dtype=np.uint8)
-    image = StoredImage(encode(noise), 'a')
+    image = EncodedImage(encode(noise), 'a')
     height = size_wh[1]
 
     class Spoilt:

@@ -11,7 +11,7 @@ import numpy as np
 from yolo_dist.benchmarks import chainercv_transforms
 from yolo_dist.benchmarks.input_files import make_photographs, read_photographs, write_tree
 from yolo_dist.benchmarks.timing import alternate, ratio
-from yolo_dist.datasets import StoredImage, VOCDetectionDataset, load_imagenet
+from yolo_dist.datasets import EncodedImage, VOCDetectionDataset, load_imagenet
 from yolo_dist.training.host_memory import keep_freed_memory
 from yolo_dist.training.iterators import StreamIterator
 from yolo_dist.training.sampler import InputSizeSchedule, TrainingStream, example_rng
@@ -119,7 +119,7 @@ def measure_input(arguments):
     figures = {
         'images': 'photographs of scikit-image' if arguments.data is None else arguments.data,
         'n_images': len(files), 'mean_kilobytes': np.mean([len(data) for data in files]) / 1e3,
-        'mean_kilopixels': np.mean([math.prod(StoredImage(data, 'file').shape[1:])
+        'mean_kilopixels': np.mean([math.prod(EncodedImage(data, 'file').shape[1:])
                                     for data in files]) / 1e3}
     with tempfile.TemporaryDirectory() as root:
         write_tree(Path(root), files)

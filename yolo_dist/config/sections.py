@@ -26,6 +26,12 @@ def _multiple_of_32(size):
 InputSize = Annotated[int, pydantic.AfterValidator(_multiple_of_32)]
 
 
+def _renamed(**new_names):
+    """A validator that reads the names in files and run directories of version 0.1 as today's."""
+    return pydantic.BeforeValidator(
+        lambda name: new_names.get(name, name) if isinstance(name, str) else name)
+
+
 class Paper(Section):
     """What is reproduced.
 
@@ -161,7 +167,7 @@ class Lars(Section):
 
 class OptimizerConfig(Section):
     base_lr: Positive
-    lr_rule: Literal['goyal', 'literal', 'darknet']
+    lr_rule: Annotated[Literal['linear', 'literal', 'darknet'], _renamed(goyal='linear')]
     base_lr_batch_size: Count | None
     momentum: Fraction
     weight_decay: NonNegative
@@ -179,10 +185,10 @@ class OptimizerConfig(Section):
         return self
 
     @pydantic.model_validator(mode='after')
-    def _base_lr_batch_size_belongs_to_goyal(self):
-        if (self.lr_rule == 'goyal') != (self.base_lr_batch_size is not None):
+    def _base_lr_batch_size_belongs_to_linear(self):
+        if (self.lr_rule == 'linear') != (self.base_lr_batch_size is not None):
             raise ValueError(
-                'base_lr_batch_size is the batch that base_lr belongs to under lr_rule goyal; '
+                'base_lr_batch_size is the batch that base_lr belongs to under lr_rule linear; '
                 'give it there, and null under literal and darknet')
         return self
 
@@ -204,13 +210,14 @@ class Constant(Section):
 
 class ScheduleConfig(Section):
     epochs: Positive
-    warmup: Literal['paper', 'goyal', 'none']
+    warmup: Annotated[Literal['hold_first_epoch', 'gradual', 'none'],
+                      _renamed(paper='hold_first_epoch', goyal='gradual')]
     warmup_epochs: NonNegative
     decay: Annotated[Polynomial | Step | Constant, pydantic.Field(discriminator='kind')]
 
     @pydantic.model_validator(mode='after')
     def _warmup_has_room(self):
-        least = {'paper': 1, 'goyal': 0, 'none': None}[self.warmup]
+        least = {'hold_first_epoch': 1, 'gradual': 0, 'none': None}[self.warmup]
         if least is None and self.warmup_epochs:
             raise ValueError(f'warmup none goes with warmup_epochs 0, found {self.warmup_epochs}')
         if least is not None and self.warmup_epochs <= least:

@@ -1,4 +1,5 @@
 """Examples as stored: image files and their annotations, nothing resized or altered."""
+from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.file_tree import open_file_tree, pack_files
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
 from yolo_dist.datasets.load_imagenet import load_imagenet
@@ -6,11 +7,10 @@ from yolo_dist.datasets.mini.imagenet import make_mini_imagenet
 from yolo_dist.datasets.mini.sources import DIGIT_NAMES
 from yolo_dist.datasets.mini.voc import make_mini_voc
 from yolo_dist.datasets.read_image import decode_image, read_image
-from yolo_dist.datasets.stored_image import StoredImage
 from yolo_dist.datasets.synthetic import SyntheticClassification, SyntheticDetection
 from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES, VOCDetectionDataset
 
-__all__ = ['DIGIT_NAMES', 'VOC_CLASS_NAMES', 'LabelledImageDataset', 'StoredImage',
+__all__ = ['DIGIT_NAMES', 'VOC_CLASS_NAMES', 'LabelledImageDataset', 'EncodedImage',
            'SyntheticClassification', 'SyntheticDetection', 'VOCDetectionDataset', 'decode_image',
            'load_imagenet', 'make_mini_imagenet', 'make_mini_voc', 'open_file_tree', 'pack_files',
            'read_image']

@@ -1,8 +1,8 @@
 """Images with one class label each."""
 import numpy as np
 
+from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.problems import raise_problems
-from yolo_dist.datasets.stored_image import StoredImage
 from yolo_dist.errors import InputError
 
 
@@ -43,7 +43,7 @@ class LabelledImageDataset:
         """Reads an example without decoding its image.
 
         Returns:
-            tuple: The image as :class:`~yolo_dist.datasets.StoredImage`; the label.
+            tuple: The image as :class:`~yolo_dist.datasets.EncodedImage`; the label.
 
         Raises:
             InputError: If the file is missing or no image.
@@ -54,7 +54,7 @@ class LabelledImageDataset:
             raise InputError(f'{self.image_path(i)}: the image cannot be read '
                              f'({error.strerror}); check the path and the list it comes from'
                              ) from error
-        return StoredImage(data, self.image_path(i)), self.labels[i]
+        return EncodedImage(data, self.image_path(i)), self.labels[i]
 
     def image_path(self, i):
         """File of example ``i``.

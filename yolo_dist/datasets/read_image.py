@@ -1,5 +1,5 @@
 """Image files as RGB arrays."""
-from yolo_dist.datasets.stored_image import StoredImage
+from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.errors import InputError
 
 
@@ -8,11 +8,11 @@ def read_image(path, *, apply_orientation=True):
 
     Args:
         path (str or ~pathlib.Path): The file.
-        apply_orientation (bool): See :class:`~yolo_dist.datasets.StoredImage`.
+        apply_orientation (bool): See :class:`~yolo_dist.datasets.EncodedImage`.
 
     Returns:
         ndarray: uint8 ``(3, H, W)`` in [0, 255], RGB; see
-        :meth:`~yolo_dist.datasets.StoredImage.decode`.
+        :meth:`~yolo_dist.datasets.EncodedImage.decode`.
 
     Raises:
         InputError: If the file is missing, empty, truncated or not an image.
@@ -27,7 +27,7 @@ def read_image(path, *, apply_orientation=True):
 
 
 def decode_image(data, name, *, apply_orientation=True):
-    """Decodes the content of an image file; see :class:`~yolo_dist.datasets.StoredImage`.
+    """Decodes the content of an image file; see :class:`~yolo_dist.datasets.EncodedImage`.
 
     Args:
         data (bytes): Content of the file.
@@ -40,4 +40,4 @@ def decode_image(data, name, *, apply_orientation=True):
     Raises:
         InputError: If ``data`` is empty, truncated or not an image.
     """
-    return StoredImage(data, name, apply_orientation=apply_orientation).decode()
+    return EncodedImage(data, name, apply_orientation=apply_orientation).decode()

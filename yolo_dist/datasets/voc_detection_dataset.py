@@ -3,9 +3,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.file_tree import open_file_tree
 from yolo_dist.datasets.problems import raise_problems
-from yolo_dist.datasets.stored_image import StoredImage
 from yolo_dist.datasets.voc_annotation import parse_voc_annotation
 from yolo_dist.errors import InputError
 
@@ -83,7 +83,7 @@ class VOCDetectionDataset:
         """Reads an example without decoding its image.
 
         Returns:
-            tuple: As an example, but ``img`` is a :class:`~yolo_dist.datasets.StoredImage`.
+            tuple: As an example, but ``img`` is a :class:`~yolo_dist.datasets.EncodedImage`.
 
         Raises:
             InputError: If a file is missing or damaged, or the annotation is not right.
@@ -95,10 +95,10 @@ class VOCDetectionDataset:
         except OSError as error:
             raise InputError(f'{path}: the image cannot be read ({error.strerror}); check the '
                              'path and the list it comes from') from error
-        img = StoredImage(data, path)
+        img = EncodedImage(data, path)
         if annotation.size_hw not in (None, img.shape[1:]) and (
                 annotation.size_hw == img.shape[:0:-1]):
-            stored = StoredImage(data, path, apply_orientation=False)
+            stored = EncodedImage(data, path, apply_orientation=False)
             if stored.shape[1:] == annotation.size_hw:
                 img = stored
         bbox = _cut_at_edges(annotation, img.shape[1:], self.annotation_path(i))

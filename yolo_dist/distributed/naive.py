@@ -68,7 +68,7 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
     def _pack(self, chunk, packed):
         if self.sum_dtype == np.float16:
             floats = np.concatenate([grad for _, grad, _ in chunk], out=self._floats[:packed.size])
-            self.n_flushed += to_half(floats, packed, scale=self._before)
+            self.n_underflowed += to_half(floats, packed, scale=self._before)
             return
         for _, grad, place in chunk:
             np.multiply(grad, self._before, out=packed[place], casting='same_kind')
@@ -96,19 +96,19 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
         names, params = zip(*self._named_params(model), strict=True)
         if self.n_workers == 1 and self.sum_dtype == np.float32:
             return
-        carried = self._sum.pop_terms()
+        accumulated = self._sum.pop_terms()
         n_overflowed = [0] * len(names)
         for i, chunk in enumerate(_in_chunks([param.grad.reshape(-1) for param in params])):
             packed = self._chunk[:chunk[-1][2].stop]
             self._pack(chunk, packed)
-            for term in carried:
+            for term in accumulated:
                 self._add_packed(term[i * _N_CHUNK:][:packed.size], packed)
             if self.size > 1:
                 message = packed if self._mpi_type is None else [packed.view(np.uint16),
                                                                  self._mpi_type]
                 self.mpi_comm.Allreduce(_in_place(), message, self._mpi_sum)
             self._unpack(chunk, packed, n_overflowed)
-        self._sum.give_back(*carried)
+        self._sum.give_back(*accumulated)
         self._check(model, dict(zip(names, n_overflowed, strict=True)))
 
 

@@ -40,11 +40,11 @@ class WorkersPureNcclCommunicator(WorkerMeanMixin, PureNcclCommunicator):
             return
         # Double buffering packs on a stream that waits for no other.
         self._wait_for_device()
-        n_flushed, n_not_finite = self._packing.n_flushed, self._packing.n_not_finite
-        self.n_flushed += int(n_flushed[0])
+        n_underflowed, n_not_finite = self._packing.n_underflowed, self._packing.n_not_finite
+        self.n_underflowed += int(n_underflowed[0])
         names = [name for name, _ in self._named_params(self._model)]
         counts = dict(zip(names, n_not_finite.tolist(), strict=True))
-        n_flushed[...] = n_not_finite[...] = 0
+        n_underflowed[...] = n_not_finite[...] = 0
         self._check(self._model, counts)
 
     def _wait_for_device(self):

@@ -12,7 +12,7 @@ two. The order of NCCL's sum depends on its version and on the machine.
 
 The communicators here are ChainerMN's with that mean for ``multi_node_mean_grad``, so
 that ``chainermn.create_multi_node_optimizer`` works as ever: of the workers of a
-process, all but the last hand in their gradients by ``carry``, and the last one's
+process, all but the last hand in their gradients by ``accumulate``, and the last one's
 ``optimizer.update`` finishes the mean.
 """
 
@@ -30,7 +30,7 @@ class WorkerMeanMixin:
     Attributes:
         n_overflowed (int): Elements whose sum was not finite, from the last reset to the
             last :meth:`read_counts`.
-        n_flushed (int): Elements of this process's workers that were not zero and
+        n_underflowed (int): Elements of this process's workers that were not zero and
             became zero in float16, likewise.
         mean_seconds (tuple of float): When the last mean began and when it ended.
         waits_for_device (bool): Whether :meth:`now` waits until a GPU has done what was asked of
@@ -58,7 +58,7 @@ class WorkerMeanMixin:
 
     def reset_counts(self):
         """Counts from 0 again."""
-        self.n_overflowed = self.n_flushed = 0
+        self.n_overflowed = self.n_underflowed = 0
 
     def read_counts(self):
         """Brings the two counts up to date where they are kept on a device.
@@ -67,7 +67,7 @@ class WorkerMeanMixin:
             GradientOverflow: If a sum in float16 was not finite since the last call.
         """
 
-    def carry(self, model):
+    def accumulate(self, model):
         """Hands in the gradients of a worker that is not the last of this process.
 
         Args:

@@ -45,7 +45,7 @@ def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
     ========= ======================== ==================================================
     lr_rule   rate                     reading
     ========= ======================== ==================================================
-    goyal     ``eta k n / reference``  Goyal et al.; sec. 4.1 with reference 256; with
+    linear    ``eta k n / reference``  Goyal et al.; sec. 4.1 with reference 256; with
                                        reference ``n`` this is ``k eta``
     literal   ``eta k n``              sec. 4.2 as printed
     darknet   ``eta k n / 64``         Darknet's batch of 64 for detection
@@ -53,11 +53,11 @@ def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
 
     Args:
         base_lr (float): eta, the rate of the run that is not distributed.
-        lr_rule ({'goyal', 'literal', 'darknet'}): Which reading.
+        lr_rule ({'linear', 'literal', 'darknet'}): Which reading.
         n_workers (int): k, the paper's number of GPUs.
         batch_size_per_worker (int): n, images.
         base_lr_batch_size (int): Batch that ``base_lr`` belongs to, images; for
-            ``'goyal'`` alone.
+            ``'linear'`` alone.
 
     Returns:
         float: The scaled rate.
@@ -66,13 +66,13 @@ def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
         ValueError: If ``lr_rule`` is unknown.
     """
     batch_size = n_workers * batch_size_per_worker
-    if lr_rule == 'goyal':
+    if lr_rule == 'linear':
         return base_lr * batch_size / base_lr_batch_size
     if lr_rule == 'literal':
         return base_lr * batch_size
     if lr_rule == 'darknet':
         return base_lr * batch_size / 64
-    raise ValueError(f"lr_rule is {lr_rule!r}; expected 'goyal', 'literal' or 'darknet'")
+    raise ValueError(f"lr_rule is {lr_rule!r}; expected 'linear', 'literal' or 'darknet'")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +82,10 @@ class Schedule:
     With ``s`` the scaled rate, ``w`` the warm-up's epochs, ``E`` all epochs and
     ``b = min(eta, s)``::
 
-        e >= w                    s * decay(e)
-        e <  w, warmup 'goyal'    b + (s - b) * e / w
-        e <  1, warmup 'paper'    b
-        1 <= e < w, 'paper'       b + (s - b) * (e - 1) / (w - 1)
+        e >= w                             s * decay(e)
+        e <  w, warmup 'gradual'           b + (s - b) * e / w
+        e <  1, warmup 'hold_first_epoch'  b
+        1 <= e < w, 'hold_first_epoch'     b + (s - b) * (e - 1) / (w - 1)
 
     The decay is a function of the whole position ``e``, not of the epochs since
     the warm-up, and does not act during the warm-up: Darknet's ``burn_in`` does
@@ -96,10 +96,10 @@ class Schedule:
         base_lr (float): eta.
         scaled_lr (float): ``s``, see :func:`linear_scaling`.
         epochs (float): ``E``.
-        warmup ({'paper', 'goyal', 'none'}): ``'paper'`` keeps eta for the first
-            epoch (sec. 4.1), ``'goyal'`` grows at each iteration from the first
-            [Goyal et al. 2017, sec. 2.2].
-        warmup_epochs (float): ``w``, the first epoch of ``'paper'`` included.
+        warmup ({'hold_first_epoch', 'gradual', 'none'}): ``'hold_first_epoch'`` keeps eta
+            for the first epoch (sec. 4.1). ``'gradual'`` grows at each iteration from the
+            first [Goyal et al. 2017, sec. 2.2].
+        warmup_epochs (float): ``w``, the first epoch of ``'hold_first_epoch'`` included.
         decay: One of the decays of this module.
     """
 
@@ -115,7 +115,7 @@ class Schedule:
         if self.warmup == 'none' or epoch_detail >= self.warmup_epochs:
             return self.scaled_lr * self.decay.factor(epoch_detail, self.epochs)
         start = min(self.base_lr, self.scaled_lr)
-        if self.warmup == 'goyal':
+        if self.warmup == 'gradual':
             share = epoch_detail / self.warmup_epochs
         else:
             share = max(0.0, epoch_detail - 1) / (self.warmup_epochs - 1)

@@ -10,10 +10,10 @@ from yolo_dist.training.extensions import (
     Console,
     Curves,
     Evaluation,
-    HalfSumCounts,
+    Float16SumReport,
     LearningRate,
+    ReportMean,
     Throughput,
-    WorkerMean,
 )
 
 
@@ -88,9 +88,9 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
 
     # Of every process, in the order of their priorities; collective but for the first.
     trainer.extend(LearningRate(schedule, report_trigger))
-    trainer.extend(WorkerMean(comm, report_trigger))
+    trainer.extend(ReportMean(comm, report_trigger))
     if config.communicator.allreduce_grad_dtype == 'float16':
-        trainer.extend(HalfSumCounts(comm, report_trigger))
+        trainer.extend(Float16SumReport(comm, report_trigger))
     trainer.extend(BatchStatisticsMean(workers, comm),
                    trigger=any_of(evaluation_trigger, snapshot_trigger))
     trainer.extend(Evaluation(evaluate), trigger=evaluation_trigger)
@@ -116,7 +116,7 @@ def _extend_to_measure(trainer, config, *, schedule, comm, results, n_iterations
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
                             lambda trainer: trainer.updater.iteration == n_iterations)
     trainer.extend(LearningRate(schedule, report_trigger))
-    trainer.extend(WorkerMean(comm, report_trigger))
+    trainer.extend(ReportMean(comm, report_trigger))
     trainer.extend(Throughput(comm, config.run.measure.warmup_iterations,
                               results.write_throughput))
     if comm.rank == 0:

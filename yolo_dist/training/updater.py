@@ -89,7 +89,7 @@ class TrainUpdater(StandardUpdater):
             observations.append({})
             with chainer.reporter.report_scope(observations[-1]):
                 if i < len(self._workers) - 1:
-                    self._carry(train_chain, optimizer, batch)
+                    self._accumulate(train_chain, optimizer, batch)
                 else:
                     self._update(train_chain, optimizer, batch)
         chainer.report({key: sum(_array(values[key]) for values in observations)
@@ -101,11 +101,11 @@ class TrainUpdater(StandardUpdater):
             'allreduce': mean_ended_at - mean_began_at,
             'update': self._comm.now() - mean_ended_at}
 
-    def _carry(self, train_chain, optimizer, batch):
+    def _accumulate(self, train_chain, optimizer, batch):
         loss = train_chain(*batch)
         train_chain.cleargrads()
         loss.backward(loss_scale=optimizer._loss_scale)
-        self._comm.carry(train_chain)
+        self._comm.accumulate(train_chain)
 
     def _update(self, train_chain, optimizer, batch):
         try:

@@ -52,7 +52,7 @@ class ClassificationTrainTransform:
         """Augments one example.
 
         Args:
-            img (ndarray or ~yolo_dist.datasets.StoredImage): uint8 ``(3, H, W)`` in [0, 255],
+            img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)`` in [0, 255],
                 RGB; of a file no more than needed is decoded.
             label (numpy.int32): Returned as it is.
             insize (int or tuple of int): Side of the result, or its height and width, in pixels.

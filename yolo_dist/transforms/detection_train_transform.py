@@ -50,7 +50,7 @@ class DetectionTrainTransform:
         """Augments one example.
 
         Args:
-            img (ndarray or ~yolo_dist.datasets.StoredImage): uint8 ``(3, H, W)`` in [0, 255],
+            img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)`` in [0, 255],
                 RGB; of a file no more than needed is decoded.
             bbox (ndarray): float32 ``(R, 4)``, ``(y_min, x_min, y_max, x_max)`` in pixels.
             label (ndarray): int32 ``(R,)``.

@@ -26,7 +26,7 @@ def to_rgbx(img, shrink, last_row):
     """Image with four interleaved channels, with which OpenCV is fastest.
 
     Args:
-        img (ndarray or ~yolo_dist.datasets.StoredImage): uint8 ``(3, H, W)``; not yet decoded
+        img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)``; not yet decoded
             or decoded.
         shrink (float): By how much the image will be shrunk at least; see
             :func:`reduced_warp`.

@@ -12,7 +12,7 @@ from yolo_dist.distributed.pure_nccl import WorkersPureNcclCommunicator
 from yolo_dist.errors import GradientOverflow, TrainingDiverged
 from yolo_dist.kernels.cpu.half import from_half, to_half
 from yolo_dist.kernels.cuda.multi_tensor import N_CHUNK, create_chunks
-from yolo_dist.training.extensions import HalfSumCounts
+from yolo_dist.training.extensions import Float16SumReport
 
 
 @pytest.mark.parametrize('sizes', [(5,), (1, N_CHUNK, 7), (2 * N_CHUNK + 1, 0, 3)])
@@ -29,7 +29,7 @@ class Packing:
 
     def __init__(self, sizes, dtype):
         self.sizes, self.n_elements, self.dtype = sizes, sum(sizes), dtype
-        self.n_flushed = np.zeros(1, np.uint64)
+        self.n_underflowed = np.zeros(1, np.uint64)
         self.n_not_finite = np.zeros(len(sizes), np.uint64)
 
     def _parts(self, packed):
@@ -38,7 +38,7 @@ class Packing:
     def pack(self, grads, packed, scale):
         for grad, part in zip(grads, self._parts(packed), strict=True):
             if self.dtype == np.float16:
-                self.n_flushed += np.uint64(to_half(grad, part, scale=scale))
+                self.n_underflowed += np.uint64(to_half(grad, part, scale=scale))
             else:
                 part[...] = (grad * np.float32(scale)).ravel()
 
@@ -102,7 +102,7 @@ def mean_of(comm, *, scale=1.):
         model.a.grad = (scale * rng.normal(size=(40, 50))).astype(np.float32)
         model.b.grad = (1e-9 * rng.normal(size=7)).astype(np.float32)
         if worker < comm.n_workers - 1:
-            comm.carry(model)
+            comm.accumulate(model)
     comm.multi_node_mean_grad(model)
     return [param.grad for _, param in sorted(model.namedparams())]
 
@@ -119,8 +119,8 @@ def test_mean_is_that_of_the_naive_communicator(dtype, prescale, n_workers):
     for expected, found in zip(mean_of(expected_of), mean_of(found_of), strict=True):
         np.testing.assert_array_equal(found, expected)
     found_of.read_counts()
-    assert found_of.n_flushed == expected_of.n_flushed
-    assert (found_of.n_flushed > 0) == (dtype == 'float16')
+    assert found_of.n_underflowed == expected_of.n_underflowed
+    assert (found_of.n_underflowed > 0) == (dtype == 'float16')
 
 
 def test_double_buffering_has_its_times():
@@ -168,15 +168,15 @@ def test_overflow_that_is_dealt_with_is_counted():
 
 def test_report_ends_a_run_that_overflowed():
     """The extension reads the counts when a report is due, before the loss is found not finite."""
-    from yolo_dist.training.extensions import WorkerMean
+    from yolo_dist.training.extensions import ReportMean
     comm = OneProcess(n_workers=32, dtype='float16', prescale=False)
     mean_of(comm, scale=1e4)
     updater = types.SimpleNamespace(iteration=7, epoch_detail=.5)
     trainer = types.SimpleNamespace(updater=updater, observation={})
-    HalfSumCounts(comm, lambda trainer: False)(trainer)
+    Float16SumReport(comm, lambda trainer: False)(trainer)
     with pytest.raises(TrainingDiverged, match=r'elements of /a.*at iteration 7 \(epoch 0.50\)'):
-        HalfSumCounts(comm, lambda trainer: True)(trainer)
-    assert HalfSumCounts.priority > WorkerMean.priority
+        Float16SumReport(comm, lambda trainer: True)(trainer)
+    assert Float16SumReport.priority > ReportMean.priority
 
 
 def test_normalisation_over_workers_keeps_chainermns_mean():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from yolo_dist.errors import TrainingDiverged
-from yolo_dist.training.extensions import BestWeights, Console, LearningRate, WorkerMean
+from yolo_dist.training.extensions import BestWeights, Console, LearningRate, ReportMean
 from yolo_dist.training.schedules import ConstantDecay, Schedule
 from yolo_dist.training.trainer import any_of, every_epochs, every_iterations
 
@@ -38,7 +38,7 @@ def create_trainer(iteration=1, *, images_per_iteration=8, n_examples=20, observ
 
 def test_loss_is_the_mean_over_workers_and_iterations():
     """(1 + 3) / 2 of this worker and 6 of the other make 4; raw values are taken out."""
-    extension = WorkerMean(OtherWorker([6.0]), every_iterations(2))
+    extension = ReportMean(OtherWorker([6.0]), every_iterations(2))
     loss = chainer.Variable(np.array(1, np.float32))
     trainer = create_trainer(1, observation={'main/loss': loss})
     extension(trainer)
@@ -54,14 +54,14 @@ def test_loss_is_the_mean_over_workers_and_iterations():
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_a_loss_of_another_worker_that_is_not_finite_ends_training(value):
     """All workers learn of it, since they all see the mean."""
-    extension = WorkerMean(OtherWorker([value]), every_iterations(1))
+    extension = ReportMean(OtherWorker([value]), every_iterations(1))
     with pytest.raises(TrainingDiverged, match='loss is .* at iteration 1'):
         extension(create_trainer(1, observation={'main/loss': np.float32(1)}))
 
 
 def test_learning_rate_is_set_before_the_first_update_and_after_each():
     """Update i has the rate of the position where it begins; the log has the rate used."""
-    schedule = Schedule(0.1, 1.1, 10, 'goyal', 1, ConstantDecay())
+    schedule = Schedule(0.1, 1.1, 10, 'gradual', 1, ConstantDecay())
     extension = LearningRate(schedule, every_iterations(1))
     trainer = create_trainer(0)
     extension.initialize(trainer)

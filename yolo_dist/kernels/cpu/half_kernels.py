@@ -71,13 +71,13 @@ def _to_float(half):
 @kernel
 def store(x, halves, scale):
     """``halves = half(x scale)``; returns how many non-zero numbers became zero."""
-    flushed = 0
+    underflowed = 0
     for i in range(x.size):
         value = np.float32(x[i] * scale)
         half = _to_half(value)
         halves[i] = half
-        flushed += (value != 0) & ((half & 0x7fff) == 0)
-    return flushed
+        underflowed += (value != 0) & ((half & 0x7fff) == 0)
+    return underflowed
 
 
 @kernel

@@ -20,19 +20,19 @@ __device__ inline void count(unsigned int n, unsigned long long* counter) {
 
 extern "C" __global__ void pack(
         const unsigned long long* gradients, PARAMETERS,
-        const int* places, ELEMENT* packed, float scale, unsigned long long* n_flushed) {
+        const int* places, ELEMENT* packed, float scale, unsigned long long* n_underflowed) {
     CHUNK
     const float* gradient = (const float*) gradients[k];
     ELEMENT* out = packed + places[k];
-    unsigned int flushed = 0;
+    unsigned int underflowed = 0;
     for (int i = begin + threadIdx.x; i < end; i += blockDim.x) {
         const float x = gradient[i];
         ELEMENT y;
         store(x * scale, &y);
         out[i] = y;
-        flushed += x != 0.f && load(y) == 0.f;
+        underflowed += x != 0.f && load(y) == 0.f;
     }
-    if (sizeof(ELEMENT) == 2) count(flushed, n_flushed);
+    if (sizeof(ELEMENT) == 2) count(underflowed, n_underflowed);
 }
 
 extern "C" __global__ void unpack(
@@ -73,7 +73,7 @@ class GradientPacking:
 
     Attributes:
         n_elements (int): Of all gradients.
-        n_flushed (cupy.ndarray): Uint64 ``(1,)``, elements that were not zero and became zero
+        n_underflowed (cupy.ndarray): Uint64 ``(1,)``, elements that were not zero and became zero
             in float16.
         n_not_finite (cupy.ndarray): Uint64 ``(len(sizes),)``, elements of each gradient that
             were infinite or NaN in float16.
@@ -85,7 +85,7 @@ class GradientPacking:
         self.n_elements = sum(sizes)
         self._lists = ArrayLists(sizes)
         self._places = cupy.asarray(np.cumsum((0, *sizes[:-1])).astype(np.int32))
-        self.n_flushed = cupy.zeros(1, np.uint64)
+        self.n_underflowed = cupy.zeros(1, np.uint64)
         self.n_not_finite = cupy.zeros(len(sizes), np.uint64)
 
     def _launch(self, name, grads, packed, scale, counter):
@@ -100,7 +100,7 @@ class GradientPacking:
             packed (cupy.ndarray): ``(n_elements,)``, written.
             scale (float): Factor, applied in float32.
         """
-        self._launch('pack', grads, packed, scale, self.n_flushed)
+        self._launch('pack', grads, packed, scale, self.n_underflowed)
 
     def unpack(self, packed, grads, scale):
         """``grads = packed scale``, the products rounded to the packed array's dtype."""

@@ -5,8 +5,8 @@ from yolo_dist.training.extensions.best_weights import BestWeights  # noqa: F401
 from yolo_dist.training.extensions.console import Console  # noqa: F401
 from yolo_dist.training.extensions.curves import Curves  # noqa: F401
 from yolo_dist.training.extensions.evaluation import Evaluation  # noqa: F401
-from yolo_dist.training.extensions.half_sum_counts import HalfSumCounts  # noqa: F401
+from yolo_dist.training.extensions.float16_sum_report import Float16SumReport  # noqa: F401
 from yolo_dist.training.extensions.interruption import Interruption  # noqa: F401
 from yolo_dist.training.extensions.learning_rate import LearningRate  # noqa: F401
+from yolo_dist.training.extensions.report_mean import ReportMean  # noqa: F401
 from yolo_dist.training.extensions.throughput import Throughput  # noqa: F401
-from yolo_dist.training.extensions.worker_mean import WorkerMean  # noqa: F401

@@ -22,7 +22,7 @@ _BLOCK_ROWS = 32
 _UNCACHED_BYTES = 32
 
 
-class StoredImage:
+class EncodedImage:
     """An image file of any usual format and pixel type as 8-bit RGB.
 
     The format is told by the content, not by the name. Grey, palette, CMYK and 16-bit pixels are

@@ -6,7 +6,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from yolo_dist.datasets import StoredImage
+from yolo_dist.datasets import EncodedImage
 from yolo_dist.datasets.image_headers import parse_jpeg_header
 from yolo_dist.errors import InputError
 
@@ -45,10 +45,10 @@ JPEGS = {
 def test_pixels_are_those_of_opencv(picture, mode, options):
     """simplejpeg and OpenCV give the same bytes, so it does not matter which one decodes."""
     data = content(picture.convert(mode), quality=90, **options)
-    image = StoredImage(data, 'a')
+    image = EncodedImage(data, 'a')
     expected = by_opencv(data)
     np.testing.assert_array_equal(image.decode().transpose(1, 2, 0), expected)
-    pixels, divisor = StoredImage(data, 'a').decode_rgbx()
+    pixels, divisor = EncodedImage(data, 'a').decode_rgbx()
     assert divisor == 1 and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
     np.testing.assert_array_equal(pixels[..., :3], expected)
 
@@ -63,7 +63,7 @@ def test_shape_is_known_before_the_pixels(picture, mode, kind, orientation):
     exif[0x0112] = orientation
     data = content(picture.convert(mode), kind, **({} if kind == 'BMP' else {'exif': exif}))
     for apply_orientation in (True, False):
-        image = StoredImage(data, 'a', apply_orientation=apply_orientation)
+        image = EncodedImage(data, 'a', apply_orientation=apply_orientation)
         shape = image.shape
         assert shape == (3, *image.decode_rgbx()[0].shape[:2]) == image.decode().shape
         is_turned = apply_orientation and orientation == 6 and kind != 'BMP'
@@ -76,7 +76,7 @@ def test_shape_is_known_before_the_pixels(picture, mode, kind, orientation):
 def test_reduced_sizes(picture, divisor, flags):
     """A JPEG comes at the size asked for, rounded up; its pixels are means of the whole one's."""
     data = content(picture, quality=95, subsampling=0)
-    image = StoredImage(data, 'a')
+    image = EncodedImage(data, 'a')
     pixels, divided_by = image.decode_rgbx(divisor)
     assert divided_by == divisor and image.shape == (3, 85, 131)
     np.testing.assert_array_equal(pixels[..., :3], by_opencv(data, flags))
@@ -99,17 +99,17 @@ def test_rows_that_are_not_needed_are_left_out(picture, mode, options, divisor):
     exif[0x0112] = 6
     options = {**options, **({'exif': exif} if 'exif' in options else {})}
     data = content(picture.resize((131, 203)).convert(mode), quality=90, **options)
-    whole, divided_by = StoredImage(data, 'a').decode_rgbx(divisor)
+    whole, divided_by = EncodedImage(data, 'a').decode_rgbx(divisor)
     can_be_cut = mode != 'CMYK' and 'progressive' not in options and 'exif' not in options
     for n_rows in (1, 31, 32, 100, 160, 170, 203, 500):
-        pixels, same = StoredImage(data, 'a').decode_rgbx(divisor, n_rows)
+        pixels, same = EncodedImage(data, 'a').decode_rgbx(divisor, n_rows)
         assert same == divided_by and len(pixels) * same >= min(n_rows, len(whole) * same)
         rows = min(len(pixels), -(-n_rows // same))
         np.testing.assert_array_equal(pixels[:rows, :, :3], whole[:rows, :, :3])
         assert (len(pixels) < len(whole)) == (can_be_cut and n_rows < 191)
-    image = StoredImage(data, 'a')
+    image = EncodedImage(data, 'a')
     image.decode_rgbx(divisor, 1)
-    assert image.shape == image.decode().shape == StoredImage(data, 'a').decode().shape
+    assert image.shape == image.decode().shape == EncodedImage(data, 'a').decode().shape
 
 
 def test_scan_for_each_component_is_not_cut(picture):
@@ -127,7 +127,7 @@ def test_what_cannot_be_reduced_comes_whole(picture):
     tiny = content(picture.resize((12, 300)))
     for data in (content(picture, 'PNG'), content(picture.convert('CMYK')), turned(picture, 3),
                  tiny):
-        image = StoredImage(data, 'a')
+        image = EncodedImage(data, 'a')
         pixels, divisor = image.decode_rgbx(4)
         assert divisor == 1 and pixels.shape[:2] == image.shape[1:]
         np.testing.assert_array_equal(pixels[..., :3].transpose(2, 0, 1), image.decode())
@@ -140,7 +140,7 @@ def test_harmless_fault_is_read_by_opencv(picture):
     with pytest.raises(ValueError, match='extraneous'):
         simplejpeg.decode_jpeg(odd)
     for divisor in (1, 2):
-        pixels, divided_by = StoredImage(odd, 'a').decode_rgbx(divisor)
+        pixels, divided_by = EncodedImage(odd, 'a').decode_rgbx(divisor)
         assert divided_by == 1
         np.testing.assert_array_equal(pixels[..., :3], by_opencv(data))
 
@@ -158,8 +158,8 @@ def test_broken_orientation_is_none(picture):
     for data in spoilt.values():
         assert data != whole
         np.testing.assert_array_equal(
-            StoredImage(data, 'a').decode().transpose(1, 2, 0), plain)
-    assert StoredImage(whole, 'a').shape == (3, 131, 85)
+            EncodedImage(data, 'a').decode().transpose(1, 2, 0), plain)
+    assert EncodedImage(whole, 'a').shape == (3, 131, 85)
 
 
 def test_cut_file_is_refused_before_it_is_decoded(picture):
@@ -167,7 +167,7 @@ def test_cut_file_is_refused_before_it_is_decoded(picture):
     data = content(picture)
     for cut in (b'', data[:100], data[:-2], b'text'):
         with pytest.raises(InputError, match='x.jpg'):
-            StoredImage(cut, 'x.jpg')
+            EncodedImage(cut, 'x.jpg')
 
 
 @pytest.mark.parametrize('width', [640, 642, 644, 131])
@@ -175,7 +175,7 @@ def test_pixels_lie_where_they_are_cached(width):
     """Of hardly any row the address is one that libjpeg-turbo writes past the caches."""
     data = content(Image.new('RGB', (width, 64)))
     for divisor in (1, 2):
-        pixels, divided_by = StoredImage(data, 'a').decode_rgbx(divisor)
+        pixels, divided_by = EncodedImage(data, 'a').decode_rgbx(divisor)
         assert divided_by == divisor
         rows = pixels.ctypes.data + pixels.strides[0] * np.arange(len(pixels))
         assert (rows % 32 == 0).mean() <= 1 / 8

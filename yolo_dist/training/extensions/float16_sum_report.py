@@ -3,7 +3,7 @@ from chainer import training
 from yolo_dist.errors import GradientOverflow, TrainingDiverged
 
 
-class HalfSumCounts(training.Extension):
+class Float16SumReport(training.Extension):
     """What gradients lose in a float16 sum, counted since the last report.
 
     Reports:
@@ -38,7 +38,7 @@ class HalfSumCounts(training.Extension):
             raise TrainingDiverged(
                 f'{error}; since the last report, at iteration {trainer.updater.iteration} '
                 f'(epoch {trainer.updater.epoch_detail:.2f}) or before') from None
-        flushed = self._comm.allreduce_obj(int(self._comm.n_flushed))
+        underflowed = self._comm.allreduce_obj(int(self._comm.n_underflowed))
         trainer.observation['overflowed_elements'] = self._comm.n_overflowed
-        trainer.observation['flushed_elements'] = flushed
+        trainer.observation['flushed_elements'] = underflowed
         self._comm.reset_counts()

@@ -8,7 +8,7 @@ from chainer.backends import cuda
 from yolo_dist.errors import TrainingDiverged
 
 
-class WorkerMean(training.Extension):
+class ReportMean(training.Extension):
     """Means over all workers, and over the iterations since the last report.
 
     Chainer's ``LogReport`` sees the values of its own process alone. Values stay
