@@ -181,6 +181,6 @@ def test_what_cannot_be_planned_is_explained(overrides, message):
 
 def test_planning_starts_no_mpi(python):
     """It runs on a login node, where MPI may not start."""
-    done = python('-c', 'import sys; from yolo_dist import plan; '
+    done = python('-c', 'import sys; from yolo_dist.planning import plan; '
                         'sys.exit("mpi4py.MPI" in sys.modules)')
     assert done.returncode == 0, done.stderr

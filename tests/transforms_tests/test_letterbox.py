@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from yolo_dist.transforms import letterbox, letterbox_bbox, unletterbox_bbox
+from yolo_dist.transforms import letterbox, unletterbox_bbox
 
 
 @pytest.mark.parametrize('insize', [320, 416, 608, (224, 416), (416, 224)])
@@ -9,9 +9,9 @@ def test_rectangle_lies_where_its_box_is_mapped(marked, insize):
     """The pixels of an object coincide with its mapped box within 1 px."""
     canvas, placement = letterbox(marked.img, insize)
     found = marked.find(canvas)
-    assert np.abs(found - letterbox_bbox(marked.bbox, placement)).max() <= 1
+    assert np.abs(found - placement.map_bbox(marked.bbox)).max() <= 1
     # Negative controls: a box shifted by 3 px, and the box as it was.
-    assert np.abs(found - letterbox_bbox(marked.bbox, placement) - 3).max() > 1
+    assert np.abs(found - placement.map_bbox(marked.bbox) - 3).max() > 1
     assert np.abs(found - marked.bbox).max() > 1
 
 
@@ -19,7 +19,7 @@ def test_rectangle_lies_where_its_box_is_mapped(marked, insize):
 def test_boxes_go_there_and_back(marked, insize):
     """Unmapping is the inverse of mapping."""
     _, placement = letterbox(marked.img, insize)
-    there = letterbox_bbox(marked.bbox, placement)
+    there = placement.map_bbox(marked.bbox)
     back = unletterbox_bbox(there, placement)
     np.testing.assert_allclose(back, marked.bbox, atol=1e-3)
     assert there.dtype == back.dtype == np.float32
@@ -28,8 +28,8 @@ def test_boxes_go_there_and_back(marked, insize):
 def test_empty_boxes_keep_shape_and_type():
     """No boxes stay no boxes."""
     _, placement = letterbox(np.zeros((3, 20, 30), np.uint8), 64)
-    for map_bbox in (letterbox_bbox, unletterbox_bbox):
-        bbox = map_bbox(np.zeros((0, 4), np.float32), placement)
+    for bbox in (placement.map_bbox(np.zeros((0, 4), np.float32)),
+                 unletterbox_bbox(np.zeros((0, 4), np.float32), placement)):
         assert bbox.shape == (0, 4) and bbox.dtype == np.float32
 
 

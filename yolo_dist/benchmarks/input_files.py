@@ -1,6 +1,5 @@
 """Files to measure the input pipeline with, in the layout of Pascal VOC."""
 import os
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 
 from yolo_dist.datasets import read_image
 from yolo_dist.datasets.mini.sources import load_mini_sources
+from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.errors import InputError
 
 # About those of COCO: 640 x 480, 4:2:0, 166 KB in the mean.
@@ -83,22 +83,13 @@ def write_tree(root, files):
     ids = [f'{i:06d}' for i in range(len(files))]
     for id_, data in zip(ids, files, strict=True):
         (voc / 'JPEGImages' / f'{id_}.jpg').write_bytes(data)
-        size_hw = read_image(voc / 'JPEGImages' / f'{id_}.jpg').shape[1:]
-        (voc / 'Annotations' / f'{id_}.xml').write_bytes(_annotation(size_hw))
+        _, height, width = read_image(voc / 'JPEGImages' / f'{id_}.jpg').shape
+        (voc / 'Annotations' / f'{id_}.xml').write_bytes(format_voc_annotation(
+            f'{id_}.jpg', (height, width, 3), _objects(height, width)))
     (voc / 'ImageSets' / 'Main' / 'trainval.txt').write_text('\n'.join(ids) + '\n')
 
 
-def _annotation(size_hw):
-    root = ElementTree.Element('annotation')
-    size = ElementTree.SubElement(root, 'size')
-    for tag, value in zip(('height', 'width'), size_hw):
-        ElementTree.SubElement(size, tag).text = str(value)
-    for i in range(_N_OBJECTS):
-        element = ElementTree.SubElement(root, 'object')
-        ElementTree.SubElement(element, 'name').text = _CLASS_NAME
-        box = ElementTree.SubElement(element, 'bndbox')
-        for tag, value, share in (
-                ('ymin', size_hw[0], 0.1), ('xmin', size_hw[1], 0.2 * i),
-                ('ymax', size_hw[0], 0.9), ('xmax', size_hw[1], 0.2 * i + 0.4)):
-            ElementTree.SubElement(box, tag).text = str(round(share * value) + 1)
-    return ElementTree.tostring(root)
+def _objects(height, width):
+    return [(_CLASS_NAME, (round(0.1 * height), round(0.2 * i * width),
+                           round(0.9 * height), round((0.2 * i + 0.4) * width)), False)
+            for i in range(_N_OBJECTS)]

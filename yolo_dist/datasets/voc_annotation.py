@@ -109,3 +109,43 @@ def _stated_size(root):
 
 def _in_words(corners):
     return ', '.join(f'{tag} {value!r}' for tag, value in corners.items())
+
+
+def format_voc_annotation(filename, shape, objects):
+    """Writes the content of an annotation file.
+
+    Args:
+        filename (str): File name of the image.
+        shape (tuple of int): Height, width and number of channels of the image.
+        objects (list of tuple): ``(class name, (y_min, x_min, y_max, x_max), is_difficult)`` of
+            each object; coordinates are int, in pixels from 0, the maxima exclusive.
+
+    Returns:
+        bytes: XML.
+    """
+    root = ElementTree.Element('annotation')
+    _add(root, 'folder', 'VOC2007')
+    _add(root, 'filename', filename)
+    size = _add(root, 'size')
+    for tag, value in zip(('height', 'width', 'depth'), shape):
+        _add(size, tag, value)
+    _add(root, 'segmented', 0)
+    for name, (y_min, x_min, y_max, x_max), is_difficult in objects:
+        element = _add(root, 'object')
+        _add(element, 'name', name)
+        _add(element, 'truncated', 0)
+        _add(element, 'difficult', int(is_difficult))
+        bndbox = _add(element, 'bndbox')
+        # VOC counts pixels from 1 and includes the last: only the minima move.
+        for tag, value in zip(('xmin', 'ymin', 'xmax', 'ymax'),
+                              (x_min + 1, y_min + 1, x_max, y_max)):
+            _add(bndbox, tag, value)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root) + b'\n'
+
+
+def _add(parent, tag, text=None):
+    element = ElementTree.SubElement(parent, tag)
+    if text is not None:
+        element.text = str(text)
+    return element

@@ -5,8 +5,8 @@ All randomness comes from the ``rng`` that a transform is called with; transform
 from yolo_dist.transforms.centre_crop import centre_crop
 from yolo_dist.transforms.classification_train_transform import ClassificationTrainTransform
 from yolo_dist.transforms.detection_train_transform import DetectionTrainTransform
-from yolo_dist.transforms.letterbox import letterbox, letterbox_bbox, unletterbox_bbox
+from yolo_dist.transforms.letterbox import letterbox, unletterbox_bbox
 from yolo_dist.transforms.placement import Placement
 
 __all__ = ['ClassificationTrainTransform', 'DetectionTrainTransform', 'Placement', 'centre_crop',
-           'letterbox', 'letterbox_bbox', 'unletterbox_bbox']
+           'letterbox', 'unletterbox_bbox']

@@ -16,7 +16,7 @@ def letterbox(img, insize):
     Returns:
         tuple: The canvas, ``(3, *insize)`` of the same dtype, grey above and below or left and
         right of the image; and the :class:`Placement` of the image, for
-        :func:`letterbox_bbox` and :func:`unletterbox_bbox`.
+        :func:`unletterbox_bbox`.
     """
     height, width = img.shape[1:]
     canvas_hw = canvas_h, canvas_w = height_width(insize)
@@ -28,19 +28,6 @@ def letterbox(img, insize):
     placement = Placement((0, 0, height, width), (top, left, top + drawn_h, left + drawn_w),
                           canvas_hw)
     return to_planes(placement.draw(to_interleaved(img))), placement
-
-
-def letterbox_bbox(bbox, placement):
-    """Maps boxes from the image to the canvas of :func:`letterbox`.
-
-    Args:
-        bbox (ndarray): float ``(R, 4)``, ``(y_min, x_min, y_max, x_max)`` in image pixels.
-        placement (Placement): From :func:`letterbox`.
-
-    Returns:
-        ndarray: float32 ``(R, 4)`` in canvas pixels.
-    """
-    return placement.map_bbox(bbox)
 
 
 def unletterbox_bbox(bbox, placement):

@@ -1,12 +1,11 @@
 """A small set in Pascal VOC's layout: handwritten digits on photographs."""
-import xml.etree.ElementTree as ElementTree
-
 import numpy as np
 from tqdm import tqdm
 
 from yolo_dist.datasets.mini.digits import draw_background, draw_glyph, encode_jpeg, paste_glyph
 from yolo_dist.datasets.mini.sources import DIGIT_NAMES, load_mini_sources
 from yolo_dist.datasets.mini.whole_set import write_whole_set
+from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.errors import InputError
 
 _DIFFICULT_SHARE = 0.03
@@ -66,7 +65,9 @@ def make_mini_voc(directory, *, seed=0, n_trainval=800, n_test=200, min_side_px=
                         sources, size_hw, (min_digit_px, max_digit_px), rng)
                     (voc / 'JPEGImages' / f'{id_}.jpg').write_bytes(encode_jpeg(scene))
                     (voc / 'Annotations' / f'{id_}.xml').write_bytes(
-                        _annotation(id_, scene.shape, objects))
+                        format_voc_annotation(f'{id_}.jpg', scene.shape, [
+                            (DIGIT_NAMES[label], bb, is_difficult)
+                            for label, bb, is_difficult in objects]))
                     progress.update()
                 (voc / 'ImageSets' / 'Main' / f'{split}.txt').write_text(
                     ''.join(f'{id_}\n' for id_ in ids))
@@ -104,32 +105,3 @@ def _find_free_place(glyph_hw, scene_hw, boxes, rng, n_trials=30):
                or left >= b[3] + _GAP_PX or right + _GAP_PX <= b[1] for b in boxes):
             return top, left
     return None
-
-
-def _annotation(id_, shape, objects):
-    root = ElementTree.Element('annotation')
-    _add(root, 'folder', 'VOC2007')
-    _add(root, 'filename', f'{id_}.jpg')
-    size = _add(root, 'size')
-    for name, value in zip(('height', 'width', 'depth'), shape):
-        _add(size, name, value)
-    _add(root, 'segmented', 0)
-    for label, (y_min, x_min, y_max, x_max), is_difficult in objects:
-        element = _add(root, 'object')
-        _add(element, 'name', DIGIT_NAMES[label])
-        _add(element, 'truncated', 0)
-        _add(element, 'difficult', int(is_difficult))
-        bndbox = _add(element, 'bndbox')
-        # VOC counts pixels from 1 and includes the last: only the minima move.
-        for name, value in zip(('xmin', 'ymin', 'xmax', 'ymax'),
-                               (x_min + 1, y_min + 1, x_max, y_max)):
-            _add(bndbox, name, value)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root) + b'\n'
-
-
-def _add(parent, tag, text=None):
-    element = ElementTree.SubElement(parent, tag)
-    if text is not None:
-        element.text = str(text)
-    return element
