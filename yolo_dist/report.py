@@ -4,10 +4,9 @@ import pathlib
 import shutil
 
 from yolo_dist.command_line import Parser, run_serial
-from yolo_dist.config.sites import load_site
+from yolo_dist.config import load_site
 from yolo_dist.drawing import save_figure
-from yolo_dist.reporting import write_csv
-from yolo_dist.reporting.pages import PAGES, PAPER_SITE, create_page, general_page
+from yolo_dist.reporting import PAGES, PAPER_SITE, create_page, general_page, write_csv
 from yolo_dist.runs.records import find_experiment
 
 

@@ -5,11 +5,17 @@ import pathlib
 import shlex
 
 from yolo_dist.command_line import Parser, run_serial
-from yolo_dist.config import load_config, rows, seeds
-from yolo_dist.config.sites import load_site, site_names
+from yolo_dist.config import load_config, load_site, rows, seeds, site_names
 from yolo_dist.errors import InputError
-from yolo_dist.jobs import SCHEDULERS, create_job, job_script, record_job, run_state, write_script
-from yolo_dist.jobs.prerequisites import missing_prerequisites
+from yolo_dist.jobs import (
+    SCHEDULERS,
+    create_job,
+    job_script,
+    missing_prerequisites,
+    record_job,
+    run_state,
+    write_script,
+)
 from yolo_dist.runs.run_directory import RunDirectory, run_directory
 
 

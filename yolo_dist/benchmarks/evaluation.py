@@ -3,7 +3,7 @@ import numpy as np
 
 from yolo_dist.benchmarks.timing import alternate
 from yolo_dist.datasets import VOC_CLASS_NAMES
-from yolo_dist.evaluators.detection import score_detections
+from yolo_dist.evaluators import score_detections
 
 _N_IMAGES = 4952  # of VOC2007 test
 _MAX_OBJECTS = 5

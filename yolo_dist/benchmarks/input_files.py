@@ -5,9 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from yolo_dist.datasets import read_image
-from yolo_dist.datasets.mini.sources import load_mini_sources
-from yolo_dist.datasets.voc_annotation import format_voc_annotation
+from yolo_dist.datasets import format_voc_annotation, load_mini_sources, read_image
 from yolo_dist.errors import InputError
 
 # About those of COCO: 640 x 480, 4:2:0, 166 KB in the mean.

@@ -15,8 +15,11 @@ from yolo_dist.datasets import EncodedImage, VOCDetectionDataset, load_imagenet
 from yolo_dist.training.host_memory import keep_freed_memory
 from yolo_dist.training.iterators import StreamIterator
 from yolo_dist.training.sampler import InputSizeSchedule, TrainingStream, example_rng
-from yolo_dist.transforms import ClassificationTrainTransform, DetectionTrainTransform
-from yolo_dist.transforms.colour_distortion import ColourDistortion
+from yolo_dist.transforms import (
+    ClassificationTrainTransform,
+    ColourDistortion,
+    DetectionTrainTransform,
+)
 
 INPUT_SIZE_PX = {'classification': 224, 'detection': 608}
 _BATCH_SIZE = 32

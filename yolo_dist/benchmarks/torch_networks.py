@@ -2,7 +2,7 @@
 import torch
 from torch import nn
 
-from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links import scale_channels
 
 
 def _conv_block(in_channels, out_channels, ksize, stride=1):

@@ -8,11 +8,11 @@ reports under ``paper``; a row may have a ``base`` of its own, or be the
 a file does not say, it is asked for.
 """
 
-from yolo_dist.config.files import (
-    differences,  # noqa: F401
-    dump_config,  # noqa: F401
-    load_config,  # noqa: F401
-    rows,  # noqa: F401
-    seeds,  # noqa: F401
-)
-from yolo_dist.config.sections import RunConfig  # noqa: F401
+from yolo_dist.config.files import differences, dump_config, load_config, rows, seeds
+from yolo_dist.config.sections import RunConfig
+from yolo_dist.config.sites import SITES, Site, load_site, site_names
+
+__all__ = [
+    'RunConfig', 'SITES', 'Site', 'differences', 'dump_config', 'load_config', 'load_site', 'rows',
+    'seeds', 'site_names',
+]

@@ -1,4 +1,5 @@
 """Detection losses as pure functions, for NumPy and CuPy arrays alike."""
+
 from yolo_dist.functions.bbox_overlap import overlaps_any, paired_iou
 from yolo_dist.functions.decode_bboxes import decode_bboxes
 from yolo_dist.functions.default_boxes import DefaultBoxes, create_default_boxes

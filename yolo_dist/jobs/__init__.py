@@ -5,12 +5,13 @@ script that the scheduler starts, ``schedulers`` knows the commands of each sche
 ``states`` tells how far a run has come. What happens inside a job is ``jobs/launch.sh``.
 """
 
-from yolo_dist.jobs.job import Job, create_job  # noqa: F401
-from yolo_dist.jobs.schedulers import SCHEDULERS  # noqa: F401
-from yolo_dist.jobs.script import job_script, write_script  # noqa: F401
-from yolo_dist.jobs.states import (
-    JOB_FILES,  # noqa: F401
-    RunState,  # noqa: F401
-    record_job,  # noqa: F401
-    run_state,  # noqa: F401
-)
+from yolo_dist.jobs.job import Job, create_job
+from yolo_dist.jobs.prerequisites import missing_prerequisites
+from yolo_dist.jobs.schedulers import SCHEDULERS
+from yolo_dist.jobs.script import job_script, write_script
+from yolo_dist.jobs.states import JOB_FILES, RunState, record_job, run_state
+
+__all__ = [
+    'JOB_FILES', 'Job', 'RunState', 'SCHEDULERS', 'create_job', 'job_script',
+    'missing_prerequisites', 'record_job', 'run_state', 'write_script',
+]

@@ -3,8 +3,7 @@
 import dataclasses
 import math
 
-from yolo_dist.config import RunConfig, load_config
-from yolo_dist.config.sites import Site
+from yolo_dist.config import RunConfig, Site, load_config
 from yolo_dist.errors import InputError
 from yolo_dist.planning.plan import plan
 from yolo_dist.planning.scaling import assumed_workload

@@ -3,7 +3,7 @@
 import pathlib
 import shlex
 
-from yolo_dist.config.sites import SITES
+from yolo_dist.config import SITES
 from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import format_seconds
 from yolo_dist.runs.run_directory import write_whole

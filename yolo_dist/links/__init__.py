@@ -1,6 +1,8 @@
 """Networks of the paper as Chainer links, and the chains that train them."""
+
 from yolo_dist.links.classification_train_chain import ClassificationTrainChain
-from yolo_dist.links.count_activations import count_activations
+from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.count_activations import Activations, count_activations
 from yolo_dist.links.count_operations import count_operations
 from yolo_dist.links.darknet19 import Darknet19
 from yolo_dist.links.darknet53 import Darknet53
@@ -12,7 +14,7 @@ from yolo_dist.links.yolo_v2 import YOLOv2
 from yolo_dist.links.yolo_v3 import YOLOv3
 
 __all__ = [
-    'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'YOLOTrainChain', 'YOLOv2', 'YOLOv3',
-    'count_activations', 'count_operations', 'load_backbone', 'load_weights',
-    'non_maximum_suppression',
+    'Activations', 'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'YOLOTrainChain',
+    'YOLOv2', 'YOLOv3', 'count_activations', 'count_operations', 'load_backbone', 'load_weights',
+    'non_maximum_suppression', 'scale_channels',
 ]

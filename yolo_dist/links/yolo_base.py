@@ -2,8 +2,7 @@ import chainer
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.functions.decode_bboxes import decode_bboxes
-from yolo_dist.functions.default_boxes import DefaultBoxes, create_default_boxes
+from yolo_dist.functions import DefaultBoxes, create_default_boxes, decode_bboxes
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
 from yolo_dist.transforms import letterbox, unletterbox_bbox
 

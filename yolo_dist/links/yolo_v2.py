@@ -2,7 +2,7 @@ from collections import deque
 
 import chainer.functions as F
 
-from yolo_dist.functions.yolo_v2_loss import yolo_v2_loss
+from yolo_dist.functions import yolo_v2_loss
 from yolo_dist.links.conv_block import ConvBlock, scale_channels
 from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.darknet19 import Darknet19Extractor

@@ -4,7 +4,7 @@ from itertools import islice
 import chainer
 import chainer.functions as F
 
-from yolo_dist.functions.yolo_v3_loss import yolo_v3_loss
+from yolo_dist.functions import yolo_v3_loss
 from yolo_dist.links.conv_block import ConvBlock, scale_channels
 from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.darknet53 import Darknet53Extractor

@@ -9,8 +9,7 @@ import chainer
 
 from yolo_dist.config import RunConfig
 from yolo_dist.errors import InputError
-from yolo_dist.links import count_activations, count_operations
-from yolo_dist.links.count_activations import Activations
+from yolo_dist.links import Activations, count_activations, count_operations
 from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
 from yolo_dist.tasks import get_task
 from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations

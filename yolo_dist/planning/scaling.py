@@ -39,7 +39,7 @@ import math
 
 import numpy as np
 
-from yolo_dist.config.sites import Site
+from yolo_dist.config import Site
 from yolo_dist.errors import InputError
 
 # A training step is three forward passes: forward, and the gradients of inputs and weights.

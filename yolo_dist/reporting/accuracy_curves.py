@@ -1,6 +1,6 @@
 import math
 
-from yolo_dist.drawing.figures import (
+from yolo_dist.drawing import (
     GREY,
     PAPER,
     add_legend,

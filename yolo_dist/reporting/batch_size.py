@@ -1,4 +1,4 @@
-from yolo_dist.drawing.figures import PAPER, add_legend, create_figure, legend_entries, say
+from yolo_dist.drawing import PAPER, add_legend, create_figure, legend_entries, say
 from yolo_dist.reporting.words import (
     METRIC_TITLES,
     MODEL_TITLES,

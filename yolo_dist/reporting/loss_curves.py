@@ -1,4 +1,4 @@
-from yolo_dist.drawing.figures import add_legend, create_figure, legend_entries, say, shades
+from yolo_dist.drawing import add_legend, create_figure, legend_entries, say, shades
 from yolo_dist.reporting.tables import markdown_table
 from yolo_dist.reporting.words import changed_in_words, decimal, state_in_words
 

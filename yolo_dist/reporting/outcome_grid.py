@@ -4,7 +4,7 @@ import textwrap
 import matplotlib
 import numpy as np
 
-from yolo_dist.drawing.figures import create_figure
+from yolo_dist.drawing import create_figure
 from yolo_dist.reporting.tables import markdown_table
 from yolo_dist.reporting.words import (
     METRIC_TITLES,

@@ -15,25 +15,24 @@ from yolo_dist.planning.scaling import (
     measured_workload,
     paper_workloads,
 )
-from yolo_dist.reporting import (
+from yolo_dist.reporting.accuracy_curves import draw_accuracy_curves
+from yolo_dist.reporting.batch_size import draw_batch_size
+from yolo_dist.reporting.loss_curves import draw_loss_curves, loss_csv_lines, loss_table
+from yolo_dist.reporting.outcome_grid import draw_outcome_grid, outcome_table
+from yolo_dist.reporting.speed_up import (
     Prediction,
-    changed_settings_table,
-    comparison_table,
-    draw_accuracy_curves,
-    draw_batch_size,
-    draw_loss_curves,
-    draw_outcome_grid,
     draw_speed_up,
-    loss_csv_lines,
-    loss_table,
     measured_points,
-    metric_lines,
-    outcome_table,
-    reported_values,
     speed_up_csv_lines,
     speed_up_table,
+)
+from yolo_dist.reporting.tables import (
+    changed_settings_table,
+    comparison_table,
+    metric_lines,
     table_2,
 )
+from yolo_dist.reporting.words import reported_values
 
 # The machine of the paper, whose printed speed-ups the scaling model is fitted to.
 PAPER_SITE = 'abci_2018'

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo_dist.drawing.figures import (
+from yolo_dist.drawing import (
     PAPER,
     add_legend,
     create_figure,
