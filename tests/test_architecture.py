@@ -1,4 +1,4 @@
-"""The arrows of import point one way, and the README names what exists."""
+"""The arrows of import point one way, folders are entered by their face, the README is true."""
 
 import ast
 import pathlib
@@ -9,22 +9,77 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'yolo_dist'
 
-# What a part may import of the package, besides itself and `errors`.
-LEAVES = {
-    'errors': set(), 'functions': set(), 'kernels': set(), 'drawing': set(),
-    'config': set(), 'datasets': set(), 'transforms': {'kernels'},
-    'links': {'functions', 'transforms', 'kernels'},
+ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
+                'submit'}
+
+# What each part may import of the package, besides itself and `errors`. A part below imports
+# nothing of the parts above it.
+RULES = {
+    'errors': set(),
+    'compat': set(),
+    '__init__': {'compat'},
+    'command_line': set(),
+    'functions': set(),
+    'kernels': set(),
+    'drawing': set(),
+    'config': set(),
+    'datasets': set(),
+    'transforms': {'kernels'},
+    'environment': {'kernels'},
     'distributed': {'kernels'},
-    'training': {'config', 'distributed', 'drawing', 'kernels', 'links', 'runs'},
+    'links': {'functions', 'kernels', 'transforms'},
+    'runs': {'config', 'environment'},
+    'training': {'drawing', 'kernels', 'runs'},
     'evaluators': {'training'},
     'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},
-    'runs': {'config', 'environment'},
     'planning': {'config', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
     'jobs': {'config', 'planning', 'runs'},
+    'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
+                   'planning', 'training', 'transforms'},
+    'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
+    'doctor': {'command_line', 'environment', 'kernels'},
+    'evaluate': {'command_line', 'config', 'distributed', 'links', 'runs', 'tasks'},
+    'make_data': {'command_line', 'datasets'},
+    'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
+    'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
+    'submit': {'command_line', 'config', 'jobs', 'runs'},
+    'train': {'command_line', 'config', 'distributed', 'planning', 'runs', 'tasks', 'training'},
 }
-ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
-                'submit'}
+
+# Who starts or calls MPI, and who asks which process this is.
+MPI = {'distributed', 'training', 'environment'}
+RANK = {
+    'benchmarks/scaling.py': 'prints once',
+    'distributed/communicator.py': 'divides workers among processes',
+    'distributed/launch.py': 'prints errors once',
+    'evaluate.py': 'prints and writes once',
+    'evaluators/classification.py': 'chooses the shard',
+    'evaluators/detection.py': 'chooses the shard, scores at the root',
+    'train.py': 'prints and writes once',
+    'training/extensions/throughput.py': 'writes once',
+    'training/trainer.py': 'extensions of the root alone',
+}
+
+# Statements of a module that are more than definitions, each with its reason.
+EFFECTS_ON_IMPORT = {
+    ('__init__.py', 'compat.install()'): 'Chainer cannot be imported without it',
+    ('kernels/cpu/__init__.py', 'install()'): 'the CPU kernels under Chainer',
+    ('kernels/cpu/threads.py', 'os.register_at_fork(after_in_child=_forget_pool)'):
+        'threads do not survive a fork',
+    ('datasets/file_tree.py', 'os.register_at_fork(after_in_child=_close_inherited)'):
+        'LMDB must be opened anew after a fork',
+}
+
+# Modules of a folder with a face that are entered by name: they load Numba, which the face must
+# not do for processes that compute nothing.
+ENTERED_BY_NAME = 'yolo_dist.kernels.cpu.'
+
+FILES = sorted(PACKAGE.rglob('*.py'))
+
+
+def place_of(path):
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def part_of(path):
@@ -32,38 +87,77 @@ def part_of(path):
 
 
 def imports(path):
-    """Dotted names that a file imports, anywhere in it."""
+    """Dotted names that a file imports, anywhere in it; relative imports start with a point."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+            module = '.' * node.level + (node.module or '')
+            yield from (f'{module}.{alias.name}' for alias in node.names)
 
 
 def parts_imported(path):
     return {name.split('.')[1] for name in imports(path) if name.startswith('yolo_dist.')}
 
 
-FILES = sorted(PACKAGE.rglob('*.py'))
+def test_every_part_has_a_rule_and_every_rule_a_part():
+    """A new folder or file needs a rule, a renamed one does not silently lose its own."""
+    assert set(RULES) == {part_of(path) for path in FILES}
+    assert ENTRY_POINTS <= set(RULES)
 
 
-def test_every_part_of_the_table_exists():
-    """A renamed folder does not silently leave the table below."""
-    assert set(LEAVES) | ENTRY_POINTS <= {part_of(path) for path in FILES}
-
-
-@pytest.mark.parametrize('part', LEAVES)
-def test_leaves_import_nothing_that_lies_above(part):
-    """Functions know no links, links no tasks, tasks no trainer."""
+@pytest.mark.parametrize('part', RULES)
+def test_a_part_imports_what_its_rule_names(part):
+    """Functions know no links, links no tasks, tasks no trainer; no part an entry point."""
+    imported = set()
     for path in FILES:
         if part_of(path) == part:
-            assert parts_imported(path) <= LEAVES[part] | {part, 'errors'}, path
+            imported |= parts_imported(path)
+    imported -= {part, 'errors'}
+    assert imported == RULES[part]
+    assert not imported & ENTRY_POINTS
 
 
-def test_nothing_imports_an_entry_point():
-    """An entry point is where a command starts, never a library."""
+def test_rules_have_no_circle():
+    """The parts can be laid in an order in which each imports earlier ones alone."""
+    done, left = {'errors'}, dict(RULES)
+    while left:
+        free = [part for part, needs in left.items() if needs <= done]
+        assert free, f'a circle among {sorted(left)}'
+        for part in free:
+            done.add(part)
+            del left[part]
+
+
+def test_imports_are_absolute():
+    """One form of import, which the rules above see."""
     for path in FILES:
-        assert not parts_imported(path) & ENTRY_POINTS, path
+        assert not [name for name in imports(path) if name.startswith('.')], path
+
+
+def folders_with_a_face():
+    """Dotted names of the folders whose ``__init__`` imports what others may use."""
+    for init in PACKAGE.rglob('__init__.py'):
+        if init.parent != PACKAGE and list(imports(init)):
+            yield '.'.join(('yolo_dist', *init.parent.relative_to(PACKAGE).parts))
+
+
+@pytest.mark.parametrize('folder', sorted(folders_with_a_face()))
+def test_a_folder_is_entered_through_its_face(folder):
+    """Others import ``folder.name``, never ``folder.module.name``; the face exports all of it."""
+    face = PACKAGE.joinpath(*folder.split('.')[1:], '__init__.py')
+    exported = set()
+    for node in ast.parse(face.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '__all__':
+            exported = set(ast.literal_eval(node.value))
+        elif isinstance(node, ast.FunctionDef):
+            exported.add(node.name)
+    for path in FILES:
+        if path.is_relative_to(face.parent):
+            continue
+        for name in imports(path):
+            if name.startswith(f'{folder}.') and not name.startswith(ENTERED_BY_NAME):
+                assert name.removeprefix(f'{folder}.') in exported, path
 
 
 def test_only_named_places_speak_to_mpi_and_the_command_line():
@@ -75,8 +169,39 @@ def test_only_named_places_speak_to_mpi_and_the_command_line():
             mpi.add(part_of(path))
         if 'yolo_dist.command_line.Parser' in names:
             parsers.add(part_of(path))
-    assert mpi <= {'distributed', 'training', 'environment', 'benchmarks'}
-    assert parsers <= ENTRY_POINTS
+    assert mpi == MPI
+    assert parsers == ENTRY_POINTS
+
+
+def asks_for_the_rank(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in ('rank', 'process_number'):
+            return True
+        if isinstance(node, ast.Name) and node.id == 'process_number':
+            return True
+    return False
+
+
+def test_only_named_places_ask_for_the_rank():
+    """What a process does does not depend on its number but where this table says why."""
+    assert {place_of(path) for path in FILES if asks_for_the_rank(path)} == set(RANK)
+
+
+def effects_on_import(path):
+    """Statements at the top of a module that are neither imports nor definitions."""
+    for node in ast.parse(path.read_text()).body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_main = isinstance(node, ast.If) and '__name__' in ast.unparse(node.test)
+        definition = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign,
+                      ast.AnnAssign)
+        if not (is_docstring or is_main or isinstance(node, definition)):
+            yield place_of(path), ast.unparse(node)
+
+
+def test_nothing_has_an_effect_on_import_but_what_is_named():
+    """Importing the package changes Chainer where `compat` mends it, and nothing else."""
+    found = {effect for path in FILES for effect in effects_on_import(path)}
+    assert found == set(EFFECTS_ON_IMPORT)
 
 
 def test_readme_names_existing_commands_and_files():
