@@ -32,9 +32,9 @@ RULES = {
     'training': {'drawing', 'kernels', 'runs'},
     'evaluators': {'training'},
     'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},
-    'planning': {'config', 'links', 'tasks', 'training'},
+    'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
-    'jobs': {'config', 'planning', 'runs'},
+    'jobs': {'config', 'datasets', 'planning', 'runs'},
     'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
                    'planning', 'training', 'transforms'},
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
@@ -171,6 +171,19 @@ def test_only_named_places_speak_to_mpi_and_the_command_line():
             parsers.add(part_of(path))
     assert mpi == MPI
     assert parsers == ENTRY_POINTS
+
+
+def test_no_collective_inside_a_block_that_a_process_may_leave():
+    """A communicator is created by all processes or none: never inside ``fail_together``."""
+    found = 0
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.With) and 'fail_together' in ast.unparse(node.items[0]):
+                found += 1
+                text = ast.unparse(node)
+                for call in ('create_communicator', 'run_job', '_obj(', 'Allreduce', 'allgather'):
+                    assert call not in text, path
+    assert found >= 4
 
 
 def asks_for_the_rank(path):

@@ -15,6 +15,8 @@ from yolo_dist import pack_data
 from yolo_dist.config import load_config
 from yolo_dist.datasets import make_mini_imagenet, make_mini_voc, open_file_tree, pack_files
 from yolo_dist.errors import InputError
+from yolo_dist.jobs import missing_prerequisites
+from yolo_dist.planning.plan import plan
 from yolo_dist.tasks import get_task
 
 EXPERIMENTS = pathlib.Path(__file__).resolve().parents[1] / 'experiments'
@@ -64,6 +66,29 @@ def test_same_examples_in_the_same_order(roots, task):
         for path in folder.files():
             if not path.endswith('/'):
                 assert packed.tree.read(path) == folder.tree.read(path)
+
+
+@pytest.mark.parametrize('task', FILES)
+def test_a_packed_set_is_planned_and_submitted_like_its_folder(roots, tmp_path, task):
+    """Images are counted in the file; published sizes are for data that are nowhere."""
+    settings = ['workers=1', 'data.batch_size_per_worker=2']
+    plans = [plan(load_config(FILES[task], overrides=[*settings, f'data.root={root}']))
+             for root in (roots / task, roots / f'{task}.lmdb')]
+    assert plans[1].n_train == plans[0].n_train > 0
+    assert plans[1].n_val == plans[0].n_val > 0
+    assert 'counted in' in plans[1].data_source
+    config = plans[1].config.model_copy(update={
+        'model': plans[1].config.model.model_copy(update={'pretrained': None})})
+    assert missing_prerequisites(config, results=str(tmp_path)) == []
+
+
+def test_a_file_that_is_no_data_set_is_not_planned_with_published_sizes(tmp_path):
+    """ImageNet's own sizes do not hide that data.root is another file."""
+    (tmp_path / 'imagenet.tar').write_bytes(b'not a packed data set' * 400)
+    config = load_config(EXPERIMENTS / 'imagenet_darknet53.yaml', overrides=[
+        f'data.root={tmp_path / "imagenet.tar"}', 'model.width=0.125'])
+    with pytest.raises(InputError, match='imagenet.tar'):
+        plan(config)
 
 
 def test_order_is_that_of_the_folders(tmp_path):

@@ -11,7 +11,7 @@ from yolo_dist.benchmarks.evaluation import measure_evaluation
 from yolo_dist.benchmarks.gpu_record import RECORD, record_gpu
 from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
 from yolo_dist.benchmarks.network import measure_network
-from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.command_line import Parser, positive_number, run_serial
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
 
@@ -42,7 +42,7 @@ def parse_arguments(argv=None):
                              help='side of the input (default: 224, detectors 416, loss 608)')
         command.add_argument('--batch', type=_positive_int, metavar='N',
                              help='images (default: 4, detectors 2, loss 16)')
-        command.add_argument('--width', type=_positive_float, default=1., metavar='FACTOR',
+        command.add_argument('--width', type=positive_number, default=1., metavar='FACTOR',
                              help="factor on the channel counts (default: 1, the paper's)")
         command.add_argument('--threads', type=_positive_int, metavar='N',
                              help='threads of each process (default: what BLAS would use)')
@@ -113,13 +113,6 @@ def _number(text):
     value = int(text)
     if value < 0:
         raise ArgumentTypeError(f'found {value}, expected 0 for the first GPU, 1 for the second')
-    return value
-
-
-def _positive_float(text):
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise ArgumentTypeError(f'found {value}, expected a positive number')
     return value
 
 

@@ -10,11 +10,36 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are :class:`InputError`.
 
     Under mpiexec every process parses the same command line; as exceptions the
-    errors go through the one place that prints them once.
+    errors go through the one place that prints them once. Options are not abbreviated:
+    ``--pla`` is an error, not ``--plan``.
     """
+
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message):
         raise InputError(f'{self.format_usage()}{self.prog}: {message}')
+
+
+def positive_number(text):
+    """The type of an option: a finite number above 0.
+
+    Args:
+        text (str): What the user gave.
+
+    Returns:
+        float: The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not one.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'found {text}, expected a finite number above 0')
+    return value
 
 
 def run_serial(main):

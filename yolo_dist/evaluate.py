@@ -3,7 +3,7 @@
 from yolo_dist.command_line import Parser
 from yolo_dist.config import load_config
 from yolo_dist.distributed import communicator, launch
-from yolo_dist.distributed.launch import agreed
+from yolo_dist.distributed.launch import fail_together
 from yolo_dist.links import load_weights
 from yolo_dist.runs.run_directory import find_weights, write_json
 from yolo_dist.tasks import get_task
@@ -32,13 +32,14 @@ def main(argv=None):
     Returns:
         int: 0.
     """
-    with agreed():
+    with fail_together():
         arguments = parse_arguments(argv)
         weights, directory = find_weights(arguments.run)
         config = load_config(directory / 'config.yaml', overrides=arguments.set)
-        comm = communicator.create_communicator('auto')
+        communicator.check_communicator('auto')
+    comm = communicator.create_communicator('auto')
+    with fail_together():
         device = communicator.choose_device(comm)
-    with agreed():
         task = get_task(config)
         _, val = task.load_datasets(config)
         if comm.rank == 0:

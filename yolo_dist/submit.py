@@ -42,6 +42,9 @@ def parse_arguments(argv=None):
                              'site, for each ready one')
     parser.add_argument('--status', action='store_true', help='show the state of each run')
     arguments = parser.parse_args(argv)
+    if arguments.status and (arguments.dry_run or arguments.scheduler is not None):
+        parser.error('--status shows what run directories and job records say; leave --dry-run '
+                     'and --scheduler out')
     if any(text.startswith('run.seed=') for text in arguments.set):
         raise InputError('--set run.seed: a seed is a run of its own; choose it by --seed')
     return arguments
@@ -206,7 +209,8 @@ def show_states(arguments):
         config = load_config(arguments.experiment, row=row, results=results,
                              overrides=[*arguments.set, f'run.seed={seed}'])
         try:
-            state, job_id, _, note = run_state(run_directory(results, config), active_jobs)
+            state, job_id, _, note = run_state(
+                run_directory(results, config), active_jobs, must_answer=False)
         except InputError as error:
             state, job_id, note = 'failed', None, str(error)
         counts[state] = counts.get(state, 0) + 1

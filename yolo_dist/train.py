@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 
-from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.command_line import Parser, positive_number, run_serial
 from yolo_dist.config import load_config
 from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.device import set_precision
-from yolo_dist.distributed.launch import STOP_SIGNALS, agreed
+from yolo_dist.distributed.launch import STOP_SIGNALS, fail_together
 from yolo_dist.distributed.virtual_workers import LocalWorkers
 from yolo_dist.errors import TrainingDiverged
 from yolo_dist.planning.plan import plan
@@ -53,9 +53,14 @@ def parse_arguments(argv=None):
     parser.add_argument('--plan', action='store_true',
                         help='print what the run will take (iterations, learning rates, memory, '
                              'hours) and train nothing; needs neither MPI nor a GPU')
-    parser.add_argument('--images-per-second', type=float, metavar='X',
+    parser.add_argument('--images-per-second', type=positive_number, metavar='X',
                         help='speed of the whole job, from which --plan computes the hours')
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.plan and arguments.resume:
+        parser.error('--plan starts nothing, so there is nothing to --resume; leave one out')
+    if arguments.images_per_second is not None and not arguments.plan:
+        parser.error('--images-per-second is for --plan; add --plan, or leave it out')
+    return arguments
 
 
 def main(argv=None):
@@ -67,11 +72,13 @@ def main(argv=None):
     Returns:
         int: 0, or 3 if the loss stopped being finite.
     """
-    with agreed():
+    with fail_together():
         arguments = parse_arguments(argv)
         config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                              results=arguments.results)
         communicator.check_launch(config)
+        section = config.communicator
+        communicator.check_communicator(section.name, double_buffering=section.double_buffering)
         results = RunDirectory(run_directory(arguments.results, config), config,
                                n_processes=launch.n_processes())
         results.check(resume=arguments.resume)
@@ -82,15 +89,12 @@ def main(argv=None):
             print(f'{config.name}: done already, see {results.path}')
         return 0
 
-    with agreed():
-        section = config.communicator
-        comm = communicator.create_communicator(
-            section.name, n_workers=config.workers,
-            allreduce_grad_dtype=section.allreduce_grad_dtype,
-            prescale_gradients=section.prescale_gradients,
-            double_buffering=section.double_buffering)
+    comm = communicator.create_communicator(
+        section.name, n_workers=config.workers, double_buffering=section.double_buffering,
+        allreduce_grad_dtype=section.allreduce_grad_dtype,
+        prescale_gradients=section.prescale_gradients)
+    with fail_together():
         device = communicator.choose_device(comm)
-    with agreed():
         task = get_task(config)
         train, val = task.load_datasets(config)
         if comm.rank == 0:

@@ -5,6 +5,7 @@ import platform
 
 import pytest
 
+from yolo_dist.errors import InputError
 from yolo_dist.jobs import SCHEDULERS, record_job, run_state
 from yolo_dist.submit import main
 
@@ -122,3 +123,26 @@ def test_status_of_an_experiment(tmp_path, directory, experiment, capsys, monkey
     assert main([str(experiment), '--status', '--run', 'yolo_v3_k8', '--seed', '4']) == 0
     assert capsys.readouterr().out.split() == [
         'table2/yolo_v3_k8/seed_4', 'not', 'submitted', '-', '1', 'not', 'submitted']
+
+
+class Silent:
+    """A scheduler that does not answer."""
+
+    @staticmethod
+    def active_jobs():
+        raise InputError('squeue: Unable to contact slurm controller\nsecond line')
+
+
+def test_what_the_directory_knows_comes_before_a_scheduler_that_does_not_answer(
+        directory, monkeypatch):
+    """A run that is done is done; others are shown as they were last written."""
+    monkeypatch.setitem(SCHEDULERS, 'slurm', Silent)
+    record_job(directory, job_id='5', scheduler='slurm', command=['sbatch', 'job.sh'])
+    for state in ('done', 'diverged'):
+        write(directory, state)
+        assert run_state(directory)[:3] == (state, '5', False)
+    write(directory, 'stopped')
+    found = run_state(directory, must_answer=False)
+    assert found.state == 'stopped' and found.note.endswith('Unable to contact slurm controller')
+    with pytest.raises(InputError, match='Unable to contact'):  # nothing is submitted twice
+        run_state(directory)

@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 
-from yolo_dist.config import load_config
+from yolo_dist.config import dump_config, load_config
 from yolo_dist.errors import InputError
 from yolo_dist.runs.records import find_experiment, read_record
+from yolo_dist.runs.run_directory import RunDirectory
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 RECORDS = TESTS / 'report_records'
@@ -140,3 +141,24 @@ def test_the_folder_of_a_whole_sweep_is_no_run():
     """The message says what to give instead."""
     with pytest.raises(InputError, match='is not a run directory .* or an experiment file'):
         find_experiment(RECORDS / 'results/table2', 'results')
+
+
+@pytest.mark.parametrize('override, is_refused', [
+    ('run.measure={warmup_iterations: 1, iterations: 2}', True), ('run.seed=5', True),
+    ('data.evaluation.input_size_px=64', True), ('optimizer.momentum=0.8', True),
+    ('data.evaluation.batch_size=3', False), ('run.keep_snapshots=9', False),
+    ('run.stop_after_epochs=2.0', False), ('data.root=elsewhere', False)])
+def test_resume_and_report_agree_on_what_computes(tmp_path, override, is_refused):
+    """What --resume refuses the report names, and the other way round."""
+    path = TESTS.parent / 'experiments/quickstart_darknet53.yaml'
+    planned, other = load_config(path), load_config(path, overrides=[override])
+    RunDirectory(tmp_path / 'run', planned).open()
+    resumed = RunDirectory(tmp_path / 'run', other)
+    if is_refused:
+        with pytest.raises(InputError, match='another configuration'):
+            resumed.check(resume=True)
+    else:
+        resumed.check(resume=True)
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/config.yaml').write_text(dump_config(other))
+    assert bool(read_record(tmp_path / 'other', planned).changed) == is_refused

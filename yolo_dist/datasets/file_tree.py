@@ -35,6 +35,18 @@ def open_file_tree(root):
     return PackedTree(root) if Path(root).is_file() else FolderTree(root)
 
 
+def is_data_there(root):
+    """Tells whether ``data.root`` names anything: a folder, or a packed data set.
+
+    Args:
+        root (str or ~pathlib.Path): The folder, or the file.
+
+    Returns:
+        bool: Whether :func:`open_file_tree` has something to open, whole or not.
+    """
+    return Path(root).exists()
+
+
 class FolderTree:
     """Files in a folder.
 

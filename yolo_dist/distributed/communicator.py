@@ -44,6 +44,34 @@ def local_workers(n_workers):
     return range(process_number() * per_process, (process_number() + 1) * per_process)
 
 
+def check_communicator(name, *, double_buffering=False):
+    """Checks that a communicator can be created here; no process waits for another.
+
+    Args:
+        name ({'auto', 'naive', 'pure_nccl'}): See :func:`create_communicator`.
+        double_buffering (bool): Whether the optimizer will ask for it.
+
+    Returns:
+        str: ``'naive'`` or ``'pure_nccl'``, what ``'auto'`` is here.
+
+    Raises:
+        InputError: If the machine or the communicator cannot do what is asked.
+    """
+    if name == 'auto':
+        name = 'pure_nccl' if n_gpus() else 'naive'
+    if name == 'naive' and double_buffering:
+        raise InputError(
+            'communicator.double_buffering: found true, but gradients are averaged by the '
+            'naive communicator here, which cannot do it beside the computing; run it on a '
+            'GPU, or `--set communicator.double_buffering=false`')
+    if name == 'pure_nccl' and not n_gpus():
+        raise InputError(
+            'communicator.name: found pure_nccl, but CuPy finds no GPU here; '
+            '`python -m yolo_dist.doctor` says why, and '
+            '`--set communicator.name=auto` falls back to the CPU')
+    return name
+
+
 def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
                         prescale_gradients=False, double_buffering=False):
     """Makes a ChainerMN communicator for the gradients of K workers.
@@ -62,28 +90,17 @@ def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
         chainermn.CommunicatorBase: See :mod:`~yolo_dist.distributed.worker_mean`. Collective.
 
     Raises:
-        InputError: If the machine or the communicator cannot do what is asked.
+        InputError: See :func:`check_communicator`.
     """
+    name = check_communicator(name, double_buffering=double_buffering)
     from mpi4py import MPI
 
     from yolo_dist.distributed.naive import WorkersNaiveCommunicator
     from yolo_dist.distributed.pure_nccl import WorkersPureNcclCommunicator
     settings = {'n_workers': n_workers or n_processes(), 'dtype': allreduce_grad_dtype,
                 'prescale': prescale_gradients}
-    if name == 'auto':
-        name = 'pure_nccl' if n_gpus() else 'naive'
     if name == 'naive':
-        if double_buffering:
-            raise InputError(
-                'communicator.double_buffering: found true, but gradients are averaged by the '
-                'naive communicator here, which cannot do it beside the computing; run it on a '
-                'GPU, or `--set communicator.double_buffering=false`')
         return WorkersNaiveCommunicator(MPI.COMM_WORLD, **settings)
-    if not n_gpus():
-        raise InputError(
-            'communicator.name: found pure_nccl, but CuPy finds no GPU here; '
-            '`python -m yolo_dist.doctor` says why, and '
-            '`--set communicator.name=auto` falls back to the CPU')
     return WorkersPureNcclCommunicator(MPI.COMM_WORLD, **settings)
 
 

@@ -19,7 +19,7 @@ from yolo_dist.errors import InputError
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
-class _AgreedInputError(InputError):
+class _SharedInputError(InputError):
     """An input error that every process of the job knows of."""
 
 
@@ -56,7 +56,7 @@ def run_job(main):
     _share_cores(world)
     try:
         status = main()
-    except _AgreedInputError as error:
+    except _SharedInputError as error:
         if world.rank == 0:
             print(f'error: {error}', file=sys.stderr, flush=True)
         status = 2
@@ -92,11 +92,13 @@ def _share_cores(world):
 
 
 @contextlib.contextmanager
-def agreed():
+def fail_together():
     """Part of the set-up that succeeds in all processes or fails in all.
 
-    Inside, no process may wait for another. When any process raises
-    :class:`InputError`, all of them raise it at the end of the block.
+    When any process raises :class:`InputError`, all of them raise it at the end of the block.
+    Nothing collective belongs inside: a process that has left the block would leave the others
+    waiting for ever. A communicator is checked inside (``check_communicator``) and created
+    outside.
 
     Raises:
         InputError: With the messages of all processes, each distinct one once.
@@ -110,7 +112,7 @@ def agreed():
     messages = MPI.COMM_WORLD.allgather(message)
     distinct = dict.fromkeys(text for text in messages if text is not None)
     if distinct:
-        raise _AgreedInputError('\n'.join(distinct))
+        raise _SharedInputError('\n'.join(distinct))
 
 
 def process_number():

@@ -2,6 +2,8 @@
 
 import pathlib
 
+from yolo_dist.datasets import is_data_there
+
 
 def missing_prerequisites(config, *, results):
     """Says what a run needs and does not find.
@@ -16,7 +18,7 @@ def missing_prerequisites(config, *, results):
     """
     problems = []
     root = pathlib.Path(config.data.root)
-    if config.data.n_synthetic_examples is None and not root.exists():
+    if config.data.n_synthetic_examples is None and not is_data_there(root):
         problems.append(f'data.root: there is no {root}; put the data there, or give their '
                         'place by data_roots of the site file or by --set data.root=...')
     weights = config.model.pretrained

@@ -45,20 +45,22 @@ def record_job(directory, *, job_id, scheduler, command):
         'submitted': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command})
 
 
-def run_state(directory, active_jobs=None):
+def run_state(directory, active_jobs=None, *, must_answer=True):
     """Finds the state of a run.
 
     Args:
         directory (pathlib.Path): Its result directory, which need not exist.
         active_jobs (dict): Jobs of each scheduler, filled on the way, so that a look at
             many runs asks each scheduler once.
+        must_answer (bool): Whether a scheduler that does not answer is an error. Otherwise the
+            state is what the directory says.
 
     Returns:
         RunState: The state.
 
     Raises:
         InputError: If a file of the directory cannot be read, if the directory holds files
-            but no run, or if the scheduler does not answer.
+            but no run, or if the scheduler does not answer and must.
     """
     status = _checked(directory / 'status.json', {'state'}) or {}
     record = _checked(directory / 'job.json', {'job_id', 'scheduler', 'host'})
@@ -73,9 +75,15 @@ def run_state(directory, active_jobs=None):
     if record is None:
         return _without_job(state, status)
     job_id = record['job_id']
-    jobs = _ask(record, {} if active_jobs is None else active_jobs)
-    if state in ('done', 'diverged'):
+    if state in ('done', 'diverged'):  # whatever the scheduler says, or does not
         return RunState(state, job_id, False, _note(status))
+    try:
+        jobs = _ask(record, {} if active_jobs is None else active_jobs)
+    except InputError as error:
+        if must_answer:
+            raise
+        return RunState(state or 'waiting', job_id, state in (None, 'running'),
+                        f'as last written: {str(error).splitlines()[0]}')
     if jobs is None:
         return RunState(state or 'waiting', job_id, state in (None, 'running'),
                         f'as last written: {record["scheduler"]} cannot be asked here')

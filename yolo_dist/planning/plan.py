@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import pathlib
 from typing import NamedTuple
 
 import chainer
 
 from yolo_dist.config import RunConfig
+from yolo_dist.datasets import is_data_there
 from yolo_dist.errors import InputError
 from yolo_dist.links import Activations, count_activations, count_operations
 from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
@@ -161,7 +161,7 @@ def _dataset_sizes(config):
     data = config.data
     if data.n_synthetic_examples is not None:
         return 'made-up images', data.n_synthetic_examples, data.n_synthetic_examples
-    if pathlib.Path(data.root).is_dir():
+    if is_data_there(data.root):
         train, val = get_task(config).load_datasets(config)
         return f'counted in {data.root}', len(train), len(val)
     source = f'published sizes, as there is no {data.root} here'
@@ -170,9 +170,10 @@ def _dataset_sizes(config):
     splits = {*data.train, *data.val} if config.task == 'detection' else set()
     if splits and splits <= set(_VOC) and data.class_names is None:
         return source, *(sum(_VOC[split] for split in part) for part in (data.train, data.val))
-    raise InputError(f'{data.root}: there is no such folder, and how many images it would hold is '
-                     'known of ImageNet and Pascal VOC alone; make or mount the data, or set '
-                     'data.root')
+    raise InputError(
+        f'{data.root}: there is no such folder or packed data set, and how many images it would '
+        'hold is known of ImageNet and Pascal VOC alone; make or mount the data, or set '
+        'data.root')
 
 
 class _Network(NamedTuple):

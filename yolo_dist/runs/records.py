@@ -8,11 +8,7 @@ import pydantic
 
 from yolo_dist.config import RunConfig, differences, load_config, rows, seeds
 from yolo_dist.errors import InputError
-from yolo_dist.runs.run_directory import read_json, run_directory
-
-# Keys that say where a run lay and how it was watched, not what was computed.
-_NOT_COMPUTED = ('name', 'paper.', 'run.', 'data.root', 'data.n_loader_processes',
-                 'data.evaluation.batch_size')
+from yolo_dist.runs.run_directory import is_computed, read_json, run_directory
 
 
 class Quartiles(pydantic.BaseModel):
@@ -96,7 +92,7 @@ class Record:
     def changed(self):
         """Settings that are not the experiment's: ``{key: (as planned, as run)}``."""
         found = {key: values for key, values in differences(self.planned, self.config).items()
-                 if not key.startswith(_NOT_COMPUTED)}
+                 if is_computed(key)}
         if None not in found.get('model.pretrained', (None,)):
             del found['model.pretrained']  # the same weights may lie elsewhere
         return found

@@ -30,9 +30,24 @@ from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
 
-# What may change between the sittings of one run: where things lie and how often
-# to look at them, not what is computed.
-_MAY_CHANGE = ('data.root', 'data.n_loader_processes', 'model.pretrained', 'paper.', 'run.')
+# Keys that say where things lie, how fast they are read and how a run is watched: what is
+# computed does not depend on them. All others do not change on a resume, and the report names
+# them where they are not the experiment's.
+_NOT_COMPUTED = {'name', 'data.root', 'data.n_loader_processes', 'data.evaluation.batch_size',
+                 'run.stop_after_epochs', 'run.evaluate_every_epochs',
+                 'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations'}
+
+
+def is_computed(key):
+    """Whether a key of the experiment file decides what is computed.
+
+    Args:
+        key (str): Dotted, as :func:`~yolo_dist.config.differences` names it.
+
+    Returns:
+        bool: False for keys that may change between the sessions of one run.
+    """
+    return key not in _NOT_COMPUTED and not key.startswith('paper.')
 
 
 def run_directory(results, config):
@@ -163,7 +178,7 @@ class RunDirectory:
                 'by --resume, choose another place by --results, or remove the directory')
         changed = {key: values for key, values in
                    differences(self.config, load_config(old)).items()
-                   if not key.startswith(_MAY_CHANGE) or key == 'run.seed'}
+                   if key == 'name' or is_computed(key) and key != 'model.pretrained'}
         if changed:
             lines = [f'  {key}: {then!r} then, {now!r} now'
                      for key, (now, then) in sorted(changed.items())]
