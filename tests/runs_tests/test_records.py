@@ -145,7 +145,7 @@ def test_the_folder_of_a_whole_sweep_is_no_run():
 
 @pytest.mark.parametrize('override, is_refused', [
     ('run.measure={warmup_iterations: 1, iterations: 2}', True), ('run.seed=5', True),
-    ('data.evaluation.input_size_px=64', True), ('optimizer.momentum=0.8', True),
+    ('data.evaluation.input_size_px=96', True), ('optimizer.momentum=0.8', True),
     ('data.evaluation.batch_size=3', False), ('run.keep_snapshots=9', False),
     ('run.stop_after_epochs=2.0', False), ('data.root=elsewhere', False)])
 def test_resume_and_report_agree_on_what_computes(tmp_path, override, is_refused):
