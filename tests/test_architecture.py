@@ -28,7 +28,7 @@ RULES = {
     'environment': {'kernels'},
     'distributed': {'kernels'},
     'links': {'functions', 'kernels', 'transforms'},
-    'runs': {'config', 'environment'},
+    'runs': {'config', 'environment', 'links'},
     'training': {'drawing', 'kernels', 'runs'},
     'evaluators': {'training'},
     'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from yolo_dist.datasets import make_mini_imagenet
-from yolo_dist.runs.run_directory import find_snapshot
+from yolo_dist.runs.run_directory import snapshot_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = ['model.width=0.03', 'data.batch_size_per_worker=4', 'run.log_every_iterations=2',
@@ -151,7 +151,7 @@ def test_evaluation_does_not_depend_on_the_number_of_processes(train, mpiexec, t
     assert train(model).returncode == 0
     directory = tmp_path / f'results/quickstart_{model}'
     final = json.loads((directory / 'status.json').read_text())['metrics']
-    for n, target in ((1, directory), (2, directory), (3, find_snapshot(directory))):
+    for n, target in ((1, directory), (2, directory), (3, snapshot_files(directory)[0])):
         done = mpiexec(n, '-m', 'yolo_dist.evaluate', target, '--json', 'out.json', cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         metrics = json.loads((tmp_path / 'out.json').read_text())
@@ -310,7 +310,7 @@ def test_dynamic_loss_scaling_survives_a_resume(train, tmp_path):
                  set=[*overrides, 'run.stop_after_epochs=1']).returncode == 0
     second = train('darknet19', '--resume', results='parts', set=overrides)
     assert 'resumed from' in second.stdout
-    ends = [find_snapshot(tmp_path / f'{name}/quickstart_darknet19')
+    ends = [snapshot_files(tmp_path / f'{name}/quickstart_darknet19')[0]
             for name in ('whole', 'parts')]
     assert_equal(*ends)
     assert load(ends[0])['updater/loss_scale'] > 2
@@ -328,7 +328,7 @@ def test_a_signal_ends_the_sitting_with_a_snapshot(train, tmp_path, number):
     directory = tmp_path / 'parts/quickstart_darknet19'
     status = json.loads((directory / 'status.json').read_text())
     assert (status['state'], status['iteration']) == ('stopped', 3)
-    assert find_snapshot(directory).name == 'snapshot_iter_3.npz'
+    assert snapshot_files(directory)[0].name == 'snapshot_iter_3.npz'
     second = train('darknet19', '--resume', results='parts')
     assert second.returncode == 0, second.stderr
     ends = [tmp_path / f'{name}/quickstart_darknet19/weights_final.npz'

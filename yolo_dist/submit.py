@@ -128,8 +128,11 @@ def print_jobs(jobs):
         for problem in missing_prerequisites(job.config, results=job.results):
             print(f'# missing: {problem}')
         print(f'mkdir -p {shlex.quote(str(job.directory))}')
-        print(f"cat > {shlex.quote(str(job.script))} <<'END_OF_JOB'")
-        print(f'{job_script(job, work_directory=pathlib.Path.cwd())}END_OF_JOB')
+        script, end = job_script(job, work_directory=pathlib.Path.cwd()), 'END_OF_JOB'
+        while end in script.splitlines():
+            end += '_'
+        print(f"cat > {shlex.quote(str(job.script))} <<'{end}'")
+        print(f'{script}{end}')
         print(f'{shlex.join(command)}\n')
 
 

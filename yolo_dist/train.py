@@ -16,18 +16,18 @@ from yolo_dist.planning.plan import plan
 from yolo_dist.planning.summary import summarize
 from yolo_dist.runs.run_directory import (
     RunDirectory,
-    find_snapshot,
     read_json,
     run_directory,
     save_weights,
 )
+from yolo_dist.runs.snapshots import find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import get_task
 from yolo_dist.training.extensions import Interruption
 from yolo_dist.training.iterators import StreamIterator
 from yolo_dist.training.optimizers import create_optimizer
 from yolo_dist.training.sampler import TrainingStream, create_input_size_schedule
 from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
-from yolo_dist.training.trainer import create_trainer, load_snapshot
+from yolo_dist.training.trainer import create_trainer
 from yolo_dist.training.updater import TrainUpdater
 
 # Exit status of a sitting that a signal ended: start the run again with --resume.
@@ -83,7 +83,10 @@ def main(argv=None):
                                n_processes=launch.n_processes())
         results.check(resume=arguments.resume)
         is_done = results.state() == 'done'
-        snapshot = find_snapshot(results.path) if arguments.resume else None
+        snapshot, passed_over = None, []
+        if arguments.resume and launch.process_number() == 0 and not is_done:
+            snapshot, passed_over = find_whole_snapshot(results.path, config)
+    snapshot = launch.tell_all(snapshot)
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
@@ -138,6 +141,8 @@ def main(argv=None):
         print(summarize(config, schedule, device=device, n_processes=comm.size,
                         communicator_name=communicator.communicator_name(comm), n_train=len(train),
                         n_val=len(val), n_iterations=n_iterations), flush=True)
+        for line in passed_over:
+            print(line, flush=True)
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)
     return _run(trainer, model, results, n_iterations, comm, interruption)

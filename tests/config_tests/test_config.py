@@ -239,3 +239,29 @@ def test_a_wrong_row_is_explained(sweep, runs, message):
     with pytest.raises(InputError) as caught:
         load_config(figure, row='a')
     assert message in str(caught.value)
+
+
+NO_NAMES = ['a\nrm -rf b', 'a\rb', 'a\u2028b', 'a\x1b[2J', '../a', 'a/../b', '/tmp/a', 'a//b', 'a/',
+            '.', '..', '', ' a', 'a ', '-rf', 'a/-b', 'a\\b', 'n' * 201]
+
+
+@pytest.mark.parametrize('name', NO_NAMES)
+def test_a_name_is_one_folder_below_results(tmp_path, name):
+    """A name is neither shell code nor a way out of the results; nor is a row's."""
+    content = yaml.safe_load(RUN.read_text())
+    (tmp_path / 'run.yaml').write_text(yaml.safe_dump(content | {'name': name}))
+    with pytest.raises(InputError, match='name: .*expected a name that can be a folder'):
+        load_config(tmp_path / 'run.yaml')
+    sweep = yaml.safe_load((EXPERIMENTS / 'table2.yaml').read_text())
+    for change in ({'name': name}, {'runs': {name: sweep['runs']['yolo_v3_k8']}}):
+        (tmp_path / 'sweep.yaml').write_text(yaml.safe_dump(sweep | change))
+        with pytest.raises(InputError, match='expected (a name that can be a folder|one name)'):
+            load_config(tmp_path / 'sweep.yaml', row=name)
+
+
+@pytest.mark.parametrize('name', ['sweep/row/seed_0', 'a b', 'mAP_50%', '$x', 'Käfer', 'a.b'])
+def test_other_names_are_the_users_own(tmp_path, name):
+    """What is printable and stays in its folder is allowed."""
+    content = yaml.safe_load(RUN.read_text())
+    (tmp_path / 'run.yaml').write_text(yaml.safe_dump(content | {'name': name}))
+    assert load_config(tmp_path / 'run.yaml').name == name

@@ -11,7 +11,7 @@ from private_processes import wait_until
 from yolo_dist.errors import InputError
 from yolo_dist.jobs import run_state
 from yolo_dist.report import main as report
-from yolo_dist.runs.run_directory import find_snapshot
+from yolo_dist.runs.run_directory import snapshot_files
 from yolo_dist.submit import main
 
 ROW = 'table2/yolo_v2_k8/seed_0'
@@ -119,7 +119,7 @@ def test_slurm_queues_a_warned_job_again(slurm, start, small, write_site, state,
     ask('scancel', '--batch', '--signal=USR1', job_id)
     stopped = wait_until(lambda: (now := state()).state == 'stopped' and now, seconds=PATIENCE,
                          what=f'a stop\n{log_of(directory)}')
-    snapshot = find_snapshot(directory)
+    snapshot = snapshot_files(directory)[0]
     assert stopped.is_active and snapshot is not None
     with pytest.raises(InputError, match=fr'is stopped already \(job {job_id}, waits to go on'):
         main(list(map(str, arguments)))

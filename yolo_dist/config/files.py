@@ -222,7 +222,7 @@ def differences(config, other):
 
     Args:
         config (RunConfig): A run.
-        other (RunConfig): Another.
+        other (RunConfig): Another; ``None`` gives all keys of ``config`` that are not null.
 
     Returns:
         dict: ``{dotted key: (value in config, value in other)}``.
@@ -232,6 +232,7 @@ def differences(config, other):
             return {prefix: value}
         return {dotted: leaf for key, child in value.items()
                 for dotted, leaf in flatten(child, f'{prefix}.{key}'.lstrip('.')).items()}
-    ours, theirs = flatten(config.model_dump()), flatten(other.model_dump())
+    ours = flatten(config.model_dump())
+    theirs = {} if other is None else flatten(other.model_dump())
     return {key: (ours.get(key), theirs.get(key))
             for key in ours | theirs if ours.get(key) != theirs.get(key)}

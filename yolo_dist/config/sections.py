@@ -26,6 +26,36 @@ def _multiple_of_32(size):
 InputSize = Annotated[int, pydantic.AfterValidator(_multiple_of_32)]
 
 
+_MAX_NAME_BYTES = 200  # most file systems take 255, and a name gets endings
+
+
+def _is_folder_name(text):
+    return (text.isprintable() and text == text.strip() and text not in ('', '.', '..')
+            and not text.startswith('-') and '/' not in text and '\\' not in text
+            and len(text.encode()) <= _MAX_NAME_BYTES)
+
+
+def _name_of_folders(text):
+    """A name becomes a folder below --results, and a line of a job script."""
+    if not all(map(_is_folder_name, text.split('/'))):
+        raise ValueError(
+            'expected a name that can be a folder: printable, on one line, without a backslash, '
+            f'at most {_MAX_NAME_BYTES} bytes, neither . nor .., with no blank at its ends and '
+            'no - at its start')
+    return text
+
+
+def _name_of_folder(text):
+    if '/' in text:
+        raise ValueError('expected one name, without /')
+    return _name_of_folders(text)
+
+
+# A run as a run directory has it may be SWEEP/ROW/seed_S.
+RunName = Annotated[str, pydantic.AfterValidator(_name_of_folders)]
+Name = Annotated[str, pydantic.AfterValidator(_name_of_folder)]
+
+
 def _renamed(**new_names):
     """A validator that reads the names in files and run directories of version 0.1 as today's."""
     return pydantic.BeforeValidator(
@@ -252,7 +282,7 @@ class Run(Section):
 class RunConfig(Section):
     """One training run. ``workers`` is the paper's number of GPUs, k."""
 
-    name: Text
+    name: RunName
     task: str
     workers: Count
     paper: Paper
@@ -331,12 +361,12 @@ class Sweep(Section):
     differences that all rows share; a row's own are applied after them.
     """
 
-    name: Text
+    name: Name
     base: Text | None
     set: dict[str, object] = {}
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)]
     paper: Paper
-    runs: Annotated[dict[str, SweepRow], pydantic.Field(min_length=1)]
+    runs: Annotated[dict[Name, SweepRow], pydantic.Field(min_length=1)]
 
     @pydantic.model_validator(mode='after')
     def _every_row_has_a_base(self):

@@ -115,6 +115,19 @@ def fail_together():
         raise _SharedInputError('\n'.join(distinct))
 
 
+def tell_all(value):
+    """The root's value, in every process. Collective.
+
+    Args:
+        value: What the root hands in can be pickled; that of the others does not matter.
+
+    Returns:
+        The root's value.
+    """
+    from mpi4py import MPI
+    return MPI.COMM_WORLD.bcast(value)
+
+
 def process_number():
     """Rank of this process in the job."""
     from mpi4py import MPI

@@ -1,4 +1,6 @@
 """Reading npz files of weights, and saying what does not fit."""
+import functools
+import io
 import zipfile
 import zlib
 
@@ -10,6 +12,71 @@ from yolo_dist.errors import InputError
 _MAX_LISTED = 3
 # Where the trainer's snapshot of a run holds the model inside the train chain.
 _IN_SNAPSHOT = 'updater/model:main/model/'
+
+
+# What NumPy and zipfile raise on a file that is cut, altered or something else. A header that
+# claims more numbers than there is memory ends in MemoryError.
+_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError,
+               NotImplementedError, RuntimeError, KeyError, SyntaxError, UnicodeError)
+
+
+def read_npz(path, choose=None):
+    """Read arrays of an npz file without unpickling anything.
+
+    The file's own check sums tell whether what is read is what was written. Chainer writes
+    ``None`` as a pickled array, which is recognised by its bytes. No other object is read.
+
+    Args:
+        path (str or ~pathlib.Path): The file.
+        choose (callable): ``choose(names)`` returns the names to read; ``None`` reads all.
+
+    Returns:
+        dict of str to ndarray: ``{name: array}``.
+
+    Raises:
+        InputError: If the file is missing, cut, altered, or no npz file, or holds an object.
+    """
+    try:
+        npz = np.load(path, allow_pickle=False)
+        if isinstance(npz, np.ndarray):
+            raise ValueError('it holds a single array (*.npy)')
+        with npz:
+            names = npz.files if choose is None else choose(npz.files)
+            return {name: _read_array(npz, name) for name in names}
+    except FileNotFoundError:
+        raise InputError(f'{path}: there is no such file; expected weights or a snapshot '
+                         '(*.npz)') from None
+    except _UNREADABLE as error:
+        raise InputError(f'{path}: cannot be read as npz ({error or type(error).__name__}); '
+                         'expected a file that this package or Chainer wrote, whole') from None
+
+
+def _read_array(npz, name):
+    try:
+        return npz[name]
+    except ValueError as error:
+        # NumPy names pickle where it refuses an array of objects.
+        if 'pickle' not in str(error) or npz.zip.read(f'{name}.npy') not in _nones():
+            raise ValueError(f'{name}: {error}') from None
+        return np.asarray(None)
+
+
+@functools.cache
+def _nones():
+    """The bytes that NumPy 2 and NumPy 1 write for ``None``."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(None), allow_pickle=True)
+    today = buffer.getvalue()
+    new, old = b'\x16numpy._core.multiarray', b'\x15numpy.core.multiarray'
+    # The frame's length, 8 bytes after its opcode, counts the byte by which the names differ.
+    frame = today.index(b'\x95') + 1
+    length = int.from_bytes(today[frame:frame + 8], 'little')
+    nones = {today}
+    for found, other, change in ((new, old, -1), (old, new, 1)):
+        if found in today:
+            nones.add(today[:frame] + (length + change).to_bytes(8, 'little')
+                      + today[frame + 8:].replace(found, other))
+    return nones
 
 
 def read_weights(path):
@@ -26,19 +93,11 @@ def read_weights(path):
     Raises:
         InputError: If the file is missing, unreadable or no npz file.
     """
-    try:
-        npz = np.load(path, allow_pickle=False)
-        if isinstance(npz, np.ndarray):
-            raise ValueError('it holds a single array (*.npy)')
-        with npz:
-            is_snapshot = any(name.startswith(_IN_SNAPSHOT) for name in npz.files)
-            prefix = _IN_SNAPSHOT if is_snapshot else ''
-            return {name.removeprefix(prefix): npz[name] for name in npz.files
-                    if name.startswith(prefix)}
-    except FileNotFoundError:
-        raise InputError(f'{path}: there is no such file; expected weights (*.npz)') from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f'{path}: cannot be read as a file of weights (*.npz): {error}') from None
+    def choose(names):
+        of_model = [name for name in names if name.startswith(_IN_SNAPSHOT)]
+        return of_model or names
+    return {name.removeprefix(_IN_SNAPSHOT): array
+            for name, array in read_npz(path, choose).items()}
 
 
 def check_weights(weights, link, path, *, prefix=''):

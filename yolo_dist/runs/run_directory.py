@@ -106,15 +106,18 @@ def save_weights(path, model):
     write_whole(path, write)
 
 
-def find_snapshot(directory):
-    """The latest snapshot of a run directory.
+def snapshot_files(directory):
+    """Snapshots of a run directory, whole or not.
+
+    Args:
+        directory (str or ~pathlib.Path): The directory.
 
     Returns:
-        pathlib.Path: The file, or ``None`` if there is none.
+        list of pathlib.Path: The files, the latest first.
     """
-    snapshots = {int(match[1]): path for path in pathlib.Path(directory).glob('*.npz')
-                 if (match := re.fullmatch(r'snapshot_iter_(\d+)\.npz', path.name))}
-    return snapshots[max(snapshots)] if snapshots else None
+    found = {int(match[1]): path for path in pathlib.Path(directory).glob('*.npz')
+             if (match := re.fullmatch(r'snapshot_iter_(\d+)\.npz', path.name))}
+    return [found[iteration] for iteration in sorted(found, reverse=True)]
 
 
 def find_weights(run):
@@ -141,7 +144,8 @@ def find_weights(run):
     if not run.is_dir():
         return run, directory
     final = directory / 'weights_final.npz'
-    weights = final if final.exists() else find_snapshot(directory)
+    weights = final if final.exists() else next(
+        iter(snapshot_files(directory)), None)
     if weights is None:
         raise InputError(f'{directory}: holds neither weights_final.npz nor a snapshot yet; '
                          'train the run first')
@@ -193,6 +197,8 @@ class RunDirectory:
     def open(self):
         """Makes the directory and records what is about to run."""
         self.path.mkdir(parents=True, exist_ok=True)
+        for left_over in self.path.glob('tmpsnapshot_iter_*'):  # of a job that was killed
+            left_over.unlink(missing_ok=True)
         text = dump_config(self.config)
         write_whole(self.path / 'config.yaml',
                     lambda temporary: pathlib.Path(temporary).write_text(text))

@@ -1,9 +1,9 @@
 """The trainer of a run: which extensions there are, who runs them, when."""
 
-import chainer
 from chainer import training
 from chainer.training import extensions as chainer_extensions
 
+from yolo_dist.runs.snapshots import identity
 from yolo_dist.training.extensions import (
     BatchStatisticsMean,
     BestWeights,
@@ -13,6 +13,7 @@ from yolo_dist.training.extensions import (
     Float16SumReport,
     LearningRate,
     ReportMean,
+    RunIdentity,
     Throughput,
 )
 
@@ -81,6 +82,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
                            n_iterations=n_iterations)
         return trainer
     evaluation_trigger = every_epochs(config.run.evaluate_every_epochs, stop_at)
+    trainer.extend(RunIdentity(identity(config)))
     snapshot_trigger = any_of(every_epochs(config.run.snapshot_every_epochs, stop_at),
                               interruption.is_due)
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
@@ -122,13 +124,3 @@ def _extend_to_measure(trainer, config, *, schedule, comm, results, n_iterations
     if comm.rank == 0:
         trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
         trainer.extend(Console(n_iterations, report_trigger))
-
-
-def load_snapshot(path, trainer):
-    """Puts a snapshot's state into a trainer, in any process.
-
-    Args:
-        path (pathlib.Path): A file that the root's snapshot extension wrote.
-        trainer (chainer.training.Trainer): Of the same run.
-    """
-    chainer.serializers.load_npz(str(path), trainer)
