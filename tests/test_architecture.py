@@ -3,6 +3,7 @@
 import ast
 import pathlib
 import re
+import textwrap
 
 import pytest
 
@@ -218,14 +219,29 @@ def test_nothing_has_an_effect_on_import_but_what_is_named():
 
 
 def test_readme_names_existing_commands_and_files():
-    """Every module, make target, experiment and source file in the README is there."""
+    """Every module, experiment and source file in the README is there."""
     readme = (ROOT / 'README.md').read_text()
     modules = set(re.findall(r'-m yolo_dist\.(\w+)', readme))
     assert modules == ENTRY_POINTS
-    targets = set(re.findall(r'^(\w+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
-    assert set(re.findall(r'`?make (quickstart|test|lint|clean|help)\b', readme)) <= targets
     for name in re.findall(r'`((?:yolo_dist|experiments|jobs)/[\w/.]+)`', readme):
         assert (ROOT / name).exists(), name
+
+
+def test_every_make_target_that_is_named_exists():
+    """In the documentation and in `make help`, which names all of them."""
+    makefile = (ROOT / 'Makefile').read_text()
+    targets = set(re.findall(r'^([\w-]+):', makefile, re.MULTILINE))
+    # As code: at the start of an indented or quoted line, or between backticks.
+    command = re.compile(r"(?:^(?: {4,}|\t@?echo ')(?:\$ )?|`)make((?: [\w.=-]+)+)", re.MULTILINE)
+    named = {}
+    for path in (ROOT / 'Makefile', *ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')):
+        text = re.sub(r'^```.*?\n(.*?)^```', lambda block: textwrap.indent(block[1], '    '),
+                      path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        words = ' '.join(command.findall(text)).split()
+        named[path.name] = {word for word in words if '=' not in word}
+        assert named[path.name] <= targets, path
+    assert named['README.md'] >= {'quickstart', 'test'}
+    assert named['Makefile'] == targets - {'help'}
 
 
 @pytest.mark.parametrize('module', sorted(ENTRY_POINTS))

@@ -1,4 +1,4 @@
-"""Every experiment of the repository runs, made small: each row goes through `train`."""
+"""Every experiment of the repository runs, made small: each distinct run goes through `train`."""
 
 import json
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import yaml
 
-from yolo_dist.config import load_config, rows
+from yolo_dist.config import dump_config, load_config, rows
 from yolo_dist.datasets import DIGIT_NAMES, make_mini_imagenet, make_mini_voc
 
 TESTS = pathlib.Path(__file__).parent
@@ -58,45 +58,77 @@ def make_small(config, root):
     return overrides
 
 
+def what_is_computed(config):
+    """The settings of a run without its name and what is said of the paper, as text to compare."""
+    return json.dumps(config.model_dump(exclude={'name', 'paper'}), sort_keys=True)
+
+
 @pytest.fixture(scope='module')
 def trained(mpiexec, tmp_path_factory):
-    """Trains all of them in one start of MPI, each after those whose weights it takes."""
+    """Trains each run once, in one start of MPI, each after the one whose weights it takes.
+
+    Many rows, made small, are the same run: what they differ in is what a small machine changes.
+    Of such rows one is trained, and stands for all.
+
+    Returns:
+        dict: From the name of a test to the outcome, the directory and the settings of the run
+        that stands for it; its own settings; and the output of the job.
+    """
     root = tmp_path_factory.mktemp('experiments')
     make_mini_imagenet(root / 'imagenet', n_train=12, n_val=10, size_px=32)
     make_mini_voc(root / 'voc', n_trainval=12, n_test=3)
     results = root / 'results'
-    runs = {}
+    configs, command_lines = {}, {}
     for param in RUNS:
-        path, row, is_shown = param.values
-        config = load_config(path, row=row)
-        overrides = make_small(config, root)
-        command_line = [str(path), '--results', str(results)]
-        command_line += ['--run', row] if row else []
-        # A run that another row defines is done by then.
-        command_line += ['--resume'] if is_shown else []
-        command_line += [part for override in overrides for part in ('--set', override)]
-        small = load_config(path, row=row, overrides=overrides, results=str(results))
-        runs[param.id] = (is_shown, config.model.pretrained is not None), command_line, small
-    in_order = sorted(runs, key=lambda name: runs[name][0])
-    (root / 'command_lines.json').write_text(json.dumps([runs[name][1] for name in in_order]))
+        path, row, _ = param.values
+        overrides = make_small(load_config(path, row=row), root)
+        configs[param.id] = load_config(path, row=row, overrides=overrides, results=str(results))
+        command_lines[param.id] = [
+            str(path), '--results', str(results), *(['--run', row] if row else []),
+            *(part for override in overrides for part in ('--set', override))]
+    sources = {config.model.pretrained for config in configs.values()}
+
+    def is_source(name):
+        return str(results / configs[name].name / 'weights_final.npz') in sources
+
+    # The run that others start from stands for its like; a run shown again never does.
+    chosen = {}
+    defined = [param.id for param in RUNS if not param.values[2]]
+    for name in sorted(defined, key=is_source, reverse=True):
+        chosen.setdefault(what_is_computed(configs[name]), name)
+    names = sorted(chosen.values(), key=lambda name: configs[name].model.pretrained is not None)
+    jobs = [command_lines[name] for name in names]
+    # A run that another row defines is done by then.
+    trained_names = {configs[name].name for name in names}
+    jobs += [[*command_lines[param.id], '--resume'] for param in RUNS
+             if param.values[2] and configs[param.id].name in trained_names]
+
+    (root / 'command_lines.json').write_text(json.dumps(jobs))
     (root / 'outcomes').touch()
     done = mpiexec(2, TESTS / 'train_rows.py', root / 'command_lines.json', root / 'outcomes',
                    cwd=root, timeout=300)
     outcomes = [json.loads(line) for line in (root / 'outcomes').read_text().splitlines()]
     # The first run that has not ended is the one that ended the job.
-    outcomes += [f'{done.stdout[-1000:]}\n{done.stderr[-3000:]}', *len(runs) * ['not reached']]
-    return {name: (outcome, results / runs[name][2].name, runs[name][2], done.stdout)
-            for name, outcome in zip(in_order, outcomes)}
+    outcomes += [[(done.returncode, f'{done.stdout[-1000:]}\n{done.stderr[-3000:]}')],
+                 *len(names) * [[(None, 'not reached')]]]
+    outcome_of = dict(zip(names, outcomes))
+    runs = {}
+    for name, config in configs.items():
+        stands_for_it = chosen[what_is_computed(config)]
+        runs[name] = (outcome_of[stands_for_it], results / configs[stands_for_it].name,
+                      configs[stands_for_it], config, done.stdout)
+    return runs
 
 
 @pytest.mark.parametrize('path, row, is_shown', RUNS)
 def test_every_row_runs(trained, request, path, row, is_shown):
     """It ends well, and leaves the metrics, the weights or the speed that it is for."""
-    outcome, directory, config, output = trained[request.node.callspec.id]
-    assert outcome == 0, outcome
+    outcome, directory, trained_config, config, output = trained[request.node.callspec.id]
+    assert [status for status, _ in outcome] == [0, 0], outcome
     status = json.loads((directory / 'status.json').read_text())
     assert status['state'] == 'done'
-    assert load_config(directory / 'config.yaml') == config
+    assert load_config(directory / 'config.yaml') == trained_config
+    assert what_is_computed(trained_config) == what_is_computed(config)
     if config.run.measure is not None:
         throughput = json.loads((directory / 'throughput.json').read_text())
         assert (throughput['n_workers'], throughput['n_processes']) == (2, 2)
@@ -109,9 +141,28 @@ def test_every_row_runs(trained, request, path, row, is_shown):
     metric = 'map_percent' if config.task == 'detection' else 'top1_accuracy_percent'
     assert 0 <= status['metrics'][f'val/{metric}'] <= 100
     assert (directory / 'weights_final.npz').exists()
-    assert output.count(f'{config.name}: done already') == sum(
-        shown.values[2] and load_config(shown.values[0], row=shown.values[1]).name == config.name
+    assert output.count(f'{trained_config.name}: done already') == sum(
+        shown.values[2] and trained[shown.id][3].name == trained_config.name
         for shown in RUNS)
+
+
+def test_rows_that_are_shown_again_are_runs_that_another_row_defines(trained):
+    """Under the same name and with the same settings; some have been resumed, as done."""
+    defined = {trained[param.id][3].name: trained[param.id][3]
+               for param in RUNS if not param.values[2]}
+    shown = [trained[param.id][3] for param in RUNS if param.values[2]]
+    assert len(defined) == sum(not param.values[2] for param in RUNS)
+    for config in shown:
+        assert what_is_computed(defined[config.name]) == what_is_computed(config)
+    assert any(f'{config.name}: done already' in trained[RUNS[0].id][4] for config in shown)
+
+
+@pytest.mark.parametrize('path, row, is_shown', RUNS)
+def test_every_row_can_be_read_back(tmp_path, path, row, is_shown):
+    """What the file of a run directory says is the run, at its full size."""
+    config = load_config(path, row=row)
+    (tmp_path / 'config.yaml').write_text(dump_config(config))
+    assert load_config(tmp_path / 'config.yaml') == config
 
 
 def test_the_paper_is_complete():

@@ -1,5 +1,6 @@
 """The main job under mpiexec: training, resume, evaluation, and how it fails."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from yolo_dist.config import load_config
 from yolo_dist.datasets import make_mini_imagenet
 from yolo_dist.runs.run_directory import snapshot_files
 
@@ -34,16 +36,51 @@ def mini_imagenet(tmp_path_factory):
     return path
 
 
+def command_line(model, *arguments, results='results', root, set=()):
+    """Arguments of `train` for a quickstart experiment made tiny."""
+    tiny = DETECTION if model.startswith('yolo') else CLASSIFICATION
+    return [str(ROOT / f'experiments/quickstart_{model}.yaml'), '--results', str(results),
+            *arguments, *settings([*tiny, f'data.root={root}', *set])]
+
+
+@pytest.fixture(scope='module')
+def train_in(mpiexec, mini_imagenet, mini_voc):
+    """Trains in a folder: ``train_in(folder, model, *arguments, n=2, set=())``."""
+    def train_in(folder, model, *arguments, n=2, script=('-m', 'yolo_dist.train'), **options):
+        root = mini_voc if model.startswith('yolo') else mini_imagenet
+        return mpiexec(n, *script, *command_line(model, *arguments, root=root, **options),
+                       cwd=folder)
+    return train_in
+
+
 @pytest.fixture
-def train(mpiexec, tmp_path, mini_imagenet, mini_voc):
+def train(train_in, tmp_path):
     """Trains a quickstart experiment made tiny: ``train(model, *arguments, n=2, set=())``."""
-    def train(model, *arguments, n=2, results='results', script=('-m', 'yolo_dist.train'), set=()):
-        is_detector = model.startswith('yolo')
-        overrides = [*(DETECTION if is_detector else CLASSIFICATION),
-                     f'data.root={mini_voc if is_detector else mini_imagenet}', *set]
-        return mpiexec(n, *script, ROOT / f'experiments/quickstart_{model}.yaml',
-                       '--results', results, *arguments, *settings(overrides), cwd=tmp_path)
-    return train
+    return functools.partial(train_in, tmp_path)
+
+
+@pytest.fixture(scope='module')
+def trained(train_in, tmp_path_factory):
+    """A run that several tests look at, trained once: ``trained(model, *overrides)``.
+
+    Returns its directory. A test that writes there takes a copy, by `take`.
+    """
+    @functools.cache
+    def trained(model, *overrides):
+        folder = tmp_path_factory.mktemp('trained')
+        done = train_in(folder, model, set=overrides)
+        assert done.returncode == 0, done.stderr
+        return folder / f'results/quickstart_{model}'
+    return trained
+
+
+@pytest.fixture
+def take(trained, tmp_path):
+    """Copies such a run to where `train` finds it: ``take(model, *overrides)``."""
+    def take(model, *overrides):
+        return shutil.copytree(trained(model, *overrides),
+                               tmp_path / f'results/quickstart_{model}')
+    return take
 
 
 def load(path):
@@ -62,10 +99,8 @@ def assert_equal(first, second):
 
 
 @pytest.mark.parametrize('model', ['darknet53', 'yolo_v3', 'darknet19', 'yolo_v2'])
-def test_two_and_two_epochs_equal_four_to_the_last_bit(train, tmp_path, model):
+def test_two_and_two_epochs_equal_four_to_the_last_bit(train, trained, tmp_path, model):
     """A run that was stopped and resumed ends where the uninterrupted one does."""
-    whole = train(model, results='whole')
-    assert whole.returncode == 0, whole.stderr
     first = train(model, results='parts', set=['run.stop_after_epochs=2'])
     assert first.returncode == 0, first.stderr
     parts = tmp_path / f'parts/quickstart_{model}'
@@ -74,7 +109,7 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(train, tmp_path, model):
     assert second.returncode == 0, second.stderr
     assert 'resumed from' in second.stdout
 
-    directory = tmp_path / f'whole/quickstart_{model}'
+    directory = trained(model)
     n_iterations = json.loads((directory / 'status.json').read_text())['iteration']
     assert_equal(directory / 'weights_final.npz', parts / 'weights_final.npz')
     snapshot = f'snapshot_iter_{n_iterations}.npz'
@@ -86,10 +121,9 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(train, tmp_path, model):
     assert logs[0] == logs[1]
 
 
-def test_a_run_directory_holds_what_is_needed_to_run_it_again(train, mpiexec, tmp_path):
+def test_a_run_directory_holds_what_is_needed_to_run_it_again(trained, mpiexec, tmp_path):
     """Its config.yaml is an experiment that leads to the same weights."""
-    assert train('darknet19').returncode == 0
-    directory = tmp_path / 'results/quickstart_darknet19'
+    directory = trained('darknet19')
     assert {path.name for path in directory.iterdir()} >= {
         'config.yaml', 'environment.json', 'status.json', 'log.json', 'curves.png',
         'weights_best.npz', 'weights_final.npz'}
@@ -104,18 +138,19 @@ def test_a_run_directory_holds_what_is_needed_to_run_it_again(train, mpiexec, tm
                  tmp_path / 'again/quickstart_darknet19/weights_final.npz')
 
 
-def test_only_the_last_snapshots_are_kept(train, tmp_path):
+def test_only_the_last_snapshots_are_kept(trained):
     """``run.keep_snapshots`` of them, and nothing unfinished."""
-    assert train('darknet19', set=['run.keep_snapshots=2']).returncode == 0
-    names = {path.name for path in (tmp_path / 'results/quickstart_darknet19').iterdir()}
+    directory = trained('darknet19')
+    run = load_config(directory / 'config.yaml').run
+    assert (run.keep_snapshots, run.snapshot_every_epochs) == (2, 1)  # of 4 epochs
+    names = {path.name for path in directory.iterdir()}
     assert len([name for name in names if name.startswith('snapshot')]) == 2
     assert not [name for name in names if name.startswith(('.', 'tmp'))]
 
 
-def test_a_done_run_is_not_run_again(train, tmp_path):
+def test_a_done_run_is_not_run_again(train, take):
     """--resume does nothing then, and without it the directory is protected."""
-    assert train('darknet19').returncode == 0
-    weights = tmp_path / 'results/quickstart_darknet19/weights_final.npz'
+    weights = take('darknet19') / 'weights_final.npz'
     written = weights.stat().st_mtime_ns
     again = train('darknet19', '--resume')
     assert again.returncode == 0 and 'done already' in again.stdout
@@ -125,9 +160,9 @@ def test_a_done_run_is_not_run_again(train, tmp_path):
     assert weights.stat().st_mtime_ns == written
 
 
-def test_resume_refuses_another_configuration(train, tmp_path):
+def test_resume_refuses_another_configuration(train, take):
     """What is computed must not change between sittings; the error names the key."""
-    assert train('darknet19', set=['run.stop_after_epochs=1']).returncode == 0
+    take('darknet19', 'run.stop_after_epochs=1')
     other = train('darknet19', '--resume', set=['optimizer.base_lr=0.5'])
     assert other.returncode == 2
     assert other.stderr.count('another configuration') == 1
@@ -146,10 +181,9 @@ def test_a_run_that_is_past_its_stop_does_not_go_on(train, tmp_path):
 
 
 @pytest.mark.parametrize('model', ['darknet53', 'yolo_v3'])
-def test_evaluation_does_not_depend_on_the_number_of_processes(train, mpiexec, tmp_path, model):
+def test_evaluation_does_not_depend_on_the_number_of_processes(take, mpiexec, tmp_path, model):
     """1, 2 and 3 processes, weights and snapshot, all say what training said at its end."""
-    assert train(model).returncode == 0
-    directory = tmp_path / f'results/quickstart_{model}'
+    directory = take(model)
     final = json.loads((directory / 'status.json').read_text())['metrics']
     for n, target in ((1, directory), (2, directory), (3, snapshot_files(directory)[0])):
         done = mpiexec(n, '-m', 'yolo_dist.evaluate', target, '--json', 'out.json', cwd=tmp_path)
@@ -162,16 +196,14 @@ def test_evaluation_does_not_depend_on_the_number_of_processes(train, mpiexec, t
     assert 'mAP' in done.stdout if model == 'yolo_v3' else 'top-1' in done.stdout
 
 
-def test_a_detector_starts_from_a_classifier(train, tmp_path):
+def test_a_detector_starts_from_a_classifier(train, take, tmp_path):
     """``{results}`` leads to the classifier's run, and its convolutions are taken over."""
-    assert train('darknet19', set=['run.stop_after_epochs=1']).returncode == 0
-    assert train('darknet19', '--resume').returncode == 0
+    classifier = load(take('darknet19') / 'weights_final.npz')
     pretrained = ['model.pretrained="{results}/quickstart_darknet19/weights_final.npz"',
                   'optimizer.base_lr=1.0e-12', 'run.stop_after_epochs=0.5',
                   'optimizer.weight_decay=0.0']
     detector = train('yolo_v2', set=pretrained)
     assert detector.returncode == 0, detector.stderr
-    classifier = load(tmp_path / 'results/quickstart_darknet19/weights_final.npz')
     snapshot = load(next((tmp_path / 'results/quickstart_yolo_v2').glob('snapshot_iter_*.npz')))
     for name in ('extractor/0/conv/W', 'extractor/17/conv/W', 'extractor/17/bn/gamma'):
         np.testing.assert_allclose(snapshot[f'updater/model:main/model/{name}'],
@@ -288,13 +320,12 @@ def test_128_workers_of_table_2_on_one_process(mpiexec, tmp_path, mini_voc):
     ['model.dtype=mixed16', 'optimizer.loss_scale=128.0'],
     ['communicator.multi_node_bn=true'],
 ], ids=['lars', 'mixed16', 'multi_node_bn'])
-def test_a_variant_trains_and_differs_from_its_twin(train, tmp_path, overrides):
+def test_a_variant_trains_and_differs_from_its_twin(train, trained, tmp_path, overrides):
     """Each switch does something, and what it does stays finite."""
-    assert train('darknet19', results='twin', set=['schedule.epochs=1']).returncode == 0
     done = train('darknet19', results='variant', set=['schedule.epochs=1', *overrides])
     assert done.returncode == 0, done.stderr
-    twin, variant = (load(tmp_path / f'{name}/quickstart_darknet19/weights_final.npz')
-                     for name in ('twin', 'variant'))
+    twin, variant = (load(directory / 'weights_final.npz') for directory in (
+        trained('darknet19', 'schedule.epochs=1'), tmp_path / 'variant/quickstart_darknet19'))
     for name, value in variant.items():
         assert np.isfinite(value).all(), name
         assert value.dtype == twin[name].dtype, name
@@ -317,12 +348,10 @@ def test_dynamic_loss_scaling_survives_a_resume(train, tmp_path):
 
 
 @pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGUSR2])
-def test_a_signal_ends_the_sitting_with_a_snapshot(train, tmp_path, number):
+def test_a_signal_ends_the_sitting_with_a_snapshot(train, trained, tmp_path, number):
     """One process is asked to stop: all stop after the same iteration, and go on later."""
     script = tmp_path / 'train_until_signalled.py'
     script.write_text(SIGNALLED.replace('NUMBER', str(int(number))))
-    whole = train('darknet19', results='whole')
-    assert whole.returncode == 0, whole.stderr
     first = train('darknet19', results='parts', script=[script])
     assert first.returncode == 75, first.stderr
     directory = tmp_path / 'parts/quickstart_darknet19'
@@ -331,8 +360,7 @@ def test_a_signal_ends_the_sitting_with_a_snapshot(train, tmp_path, number):
     assert snapshot_files(directory)[0].name == 'snapshot_iter_3.npz'
     second = train('darknet19', '--resume', results='parts')
     assert second.returncode == 0, second.stderr
-    ends = [tmp_path / f'{name}/quickstart_darknet19/weights_final.npz'
-            for name in ('whole', 'parts')]
+    ends = [path / 'weights_final.npz' for path in (trained('darknet19'), directory)]
     assert farthest(*ends, ('W', 'gamma', 'avg_mean', 'avg_var')) < 1e-5
 
 
@@ -356,60 +384,88 @@ if __name__ == '__main__':
 """
 
 
-def test_a_loader_process_gives_the_same_run(train, tmp_path):
+def test_a_loader_process_gives_the_same_run(train, trained, tmp_path):
     """Reading ahead in processes changes no bit."""
-    for n_loaders in (0, 2):
-        done = train('yolo_v3', results=f'loaders{n_loaders}',
-                     set=[f'data.n_loader_processes={n_loaders}', 'run.stop_after_epochs=1'])
-        assert done.returncode == 0, done.stderr
-        assert 'Warning' not in done.stderr
-    first, second = (next((tmp_path / f'loaders{n}/quickstart_yolo_v3').glob('snapshot_*.npz'))
-                     for n in (0, 2))
-    assert_equal(first, second)
+    without = trained('yolo_v3')
+    assert load_config(without / 'config.yaml').data.n_loader_processes == 0
+    done = train('yolo_v3', set=['data.n_loader_processes=2'])
+    assert done.returncode == 0, done.stderr
+    assert 'Warning' not in done.stderr
+    assert_equal(*map(find_snapshot, (without, tmp_path / 'results/quickstart_yolo_v3')))
 
 
 # How it fails.
 
-@pytest.mark.parametrize('n, overrides, message', [
-    (3, ['workers=8'], 'launched with 3 processes, but 8 workers cannot be divided among 3; '
-     'use a divisor of 8: 1, 2, 4, 8'),
-    (2, ['workers=4', 'communicator.multi_node_bn=true'], 'needs a process for each worker'),
-    (2, ['communicator.multi_node_bn=true', 'model.dtype=mixed16'], 'multi_node_bn squares'),
-    (2, ['communicator.double_buffering=true'], 'communicator.double_buffering: found true'),
-    (2, ['optimizer.lars={trust_coefficient: 0.001, weight_decay: 0.0005}'],
-     'weight decay is given twice'),
-    (2, ['optimizer.loss_scale=dynamic'], 'give it with model.dtype mixed16'),
-    (2, ['data.batch_size_per_worker=16'], 'workers x data.batch_size_per_worker = 2 x 16 = 32'),
-    (2, ['model.n_class=7'], 'model.n_class: found 7'),
-    (2, ['communicator.name=pure_nccl'], 'CuPy finds no GPU'),
-    (2, ['data.root=nowhere'], 'nowhere'),
-    (2, ['data.train=nothing'], 'nothing'),
-    (2, ['model.pretrained=nowhere.npz'], 'nowhere.npz'),
-    (2, ['model.widht=1'], 'did you mean width?'),
-])
-def test_an_error_is_said_once_and_nothing_is_written(train, tmp_path, n, overrides, message):
-    """Whatever is wrong at the start ends all processes with one message and status 2."""
-    done = train('darknet53', n=n, set=overrides)
+def test_an_error_is_said_once_and_nothing_is_written(train, tmp_path):
+    """It ends all processes with one message and status 2."""
+    done = train('darknet53', n=3, set=['workers=8'])
     assert done.returncode == 2
-    assert done.stderr.count(message) == 1, done.stderr
+    assert done.stderr.count('launched with 3 processes, but 8 workers cannot be divided among 3; '
+                             'use a divisor of 8: 1, 2, 4, 8') == 1, done.stderr
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'results').exists()
 
 
+ERRORS = {
+    'needs a process for each worker': ['workers=4', 'communicator.multi_node_bn=true'],
+    'multi_node_bn squares': ['communicator.multi_node_bn=true', 'model.dtype=mixed16'],
+    'communicator.double_buffering: found true': ['communicator.double_buffering=true'],
+    'weight decay is given twice': [
+        'optimizer.lars={trust_coefficient: 0.001, weight_decay: 0.0005}'],
+    'give it with model.dtype mixed16': ['optimizer.loss_scale=dynamic'],
+    'workers x data.batch_size_per_worker = 2 x 16 = 32': ['data.batch_size_per_worker=16'],
+    'model.n_class: found 7': ['model.n_class=7'],
+    'CuPy finds no GPU': ['communicator.name=pure_nccl'],
+    'nowhere': ['data.root=nowhere'],
+    'nothing': ['data.train=nothing'],
+    'nowhere.npz': ['model.pretrained=nowhere.npz'],
+    'did you mean width?': ['model.widht=1'],
+}
+
+
+@pytest.fixture(scope='module')
+def ends(mpiexec, tmp_path_factory, mini_imagenet):
+    """Makes each of the mistakes in one start of MPI.
+
+    Returns:
+        dict: From the message to status and errors of each process, and the results directory.
+    """
+    folder = tmp_path_factory.mktemp('errors')
+    directories = [folder / f'results{i}' for i in range(len(ERRORS))]
+    (folder / 'command_lines.json').write_text(json.dumps([
+        command_line('darknet53', results=directory, root=mini_imagenet, set=overrides)
+        for directory, overrides in zip(directories, ERRORS.values())]))
+    done = mpiexec(2, ROOT / 'tests/train_rows.py', 'command_lines.json', 'outcomes', cwd=folder)
+    outcomes = (folder / 'outcomes').read_text().splitlines()
+    assert len(outcomes) == len(ERRORS), done.stderr
+    return {message: (json.loads(outcome), directory)
+            for message, outcome, directory in zip(ERRORS, outcomes, directories)}
+
+
+@pytest.mark.parametrize('message', ERRORS)
+def test_a_mistake_is_said_once_and_nothing_is_written(ends, message):
+    """Whatever is wrong at the start ends all processes with one message and status 2."""
+    outcome, directory = ends[message]
+    assert [status for status, _ in outcome] == [2, 2]
+    printed = ''.join(errors for _, errors in outcome)
+    assert printed.startswith('error: ') and printed.count(message) == 1, printed
+    assert 'Traceback' not in printed
+    assert not directory.exists()
+
+
 @pytest.mark.parametrize('n_loaders', [0, 1])
-def test_a_broken_image_ends_the_job_and_keeps_the_snapshots(train, tmp_path, mini_imagenet,
+def test_a_broken_image_ends_the_job_and_keeps_the_snapshots(train, take, tmp_path, mini_imagenet,
                                                              n_loaders):
     """One process meets a truncated file: its name is printed, the others do not hang."""
     root = tmp_path / 'broken'
     shutil.copytree(mini_imagenet, root)
-    assert train('darknet19', set=[f'data.root={root}', 'run.stop_after_epochs=1']).returncode == 0
+    directory = take('darknet19', 'run.stop_after_epochs=1')
     image = sorted(root.glob('train/*/*.JPEG'))[7]
     image.write_bytes(image.read_bytes()[:400])
     done = train('darknet19', '--resume',
                  set=[f'data.root={root}', f'data.n_loader_processes={n_loaders}'])
     assert done.returncode == 2
     assert image.name in done.stderr and 'Traceback' not in done.stderr
-    directory = tmp_path / 'results/quickstart_darknet19'
     assert json.loads((directory / 'status.json').read_text())['state'] == 'failed'
     assert list(directory.glob('snapshot_iter_*.npz'))
 

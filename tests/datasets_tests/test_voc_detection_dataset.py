@@ -228,4 +228,9 @@ def test_wrong_stated_size_does_not_refuse_a_box_that_fits(tree):
     """The image itself decides: an annotation whose <size> is exchanged or zero is usable."""
     for id_, size in (('a', (50, 40)), ('b', (0, 0)), ('c', (20, 25)), ('d', None)):
         tree.add(annotation_xml(object_xml(xmax=48), size=size), id_)
-    tree.open().check()
+    dataset = tree.open()
+    dataset.check()
+    assert len(dataset) == 4
+    for img, bbox, _, _ in map(dataset.__getitem__, range(4)):
+        assert img.shape == (3, 40, 50)
+        np.testing.assert_array_equal(bbox, [[5, 10, 20, 47]])

@@ -37,12 +37,26 @@ def test_initialisation_and_batch_normalisation(build):
     assert {link.decay for link in model.links() if hasattr(link, 'decay')} == {0.9}
 
 
+# Of two images of 32 x 64 px, for three classes: logits, or boxes, objectness and classes of five
+# anchors on 1 x 2 cells (YOLOv2), of three on 1 x 2, 2 x 4 and 4 x 8 (YOLOv3).
+OUTPUT_SHAPES = {
+    Darknet19: [(2, 3)], Darknet53: [(2, 3)], YOLOv2: [(2, 10, 4), (2, 10), (2, 10, 3)],
+    YOLOv3: [(2, 126, 4), (2, 126), (2, 126, 3)]}
+
+
 @pytest.mark.parametrize('build', MODELS)
 @pytest.mark.parametrize('width', [0.01, 0.05, 0.1])
 def test_any_width_runs(build, width):
     """Very narrow networks compute too, where rounding leaves odd channel counts."""
+    images = np.random.default_rng(0).random((2, 3, 32, 64)).astype('f')
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        build(3, width=width)(np.zeros((1, 3, 32, 64), 'f'))
+        outputs = build(3, width=width)(images)
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    assert [output.shape for output in outputs] == OUTPUT_SHAPES[build]
+    for output in outputs:
+        assert np.isfinite(output.array).all()
+        # An image has an output of its own: no layer is without channels.
+        assert (output.array[0] != output.array[1]).any()
 
 
 def test_classifiers_pool_on_different_sides_of_the_last_convolution():

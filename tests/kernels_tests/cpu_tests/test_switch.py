@@ -37,10 +37,30 @@ def test_context_manager_restores():
     assert is_cpu_backend_on() is before
 
 
-def test_numba_is_loaded_only_when_it_computes():
-    """Processes that only read images, or switch the backend off, do not load Numba."""
-    done = run_python(
-        'import sys, numpy as np, yolo_dist.links, chainer.functions as F\n'
-        "F.convolution_2d(np.ones((1, 8, 4, 4), 'f'), np.ones((8, 8, 3, 3), 'f'))\n"
-        "print('numba' in sys.modules)", YOLO_DIST_CPU_BACKEND='off')
-    assert done.stdout.strip() == 'False', done.stderr
+NETWORK = """
+import numpy as np
+from yolo_dist.links import Darknet19
+import chainer
+with chainer.using_config('train', False):
+    Darknet19(3, width=0.05)(np.zeros((1, 3, 32, 32), 'f'))
+"""
+READING = """
+import cv2, numpy as np
+import yolo_dist.train
+from yolo_dist.datasets import read_image
+from yolo_dist.transforms import centre_crop, letterbox
+cv2.imwrite('a.png', np.zeros((40, 50, 3), 'u1'))
+centre_crop(read_image('a.png'), 32)
+letterbox(read_image('a.png'), 32)
+"""
+
+
+@pytest.mark.parametrize('code, switch, is_loaded', [
+    (READING, 'on', False), (NETWORK, 'off', False), (NETWORK, 'on', True)],
+    ids=['reading', 'off', 'on'])
+def test_numba_is_loaded_only_when_it_computes(tmp_path, monkeypatch, code, switch, is_loaded):
+    """Processes that read images for an evaluation, or switch the backend off, do without it."""
+    monkeypatch.chdir(tmp_path)
+    done = run_python(f"{code}\nimport sys; print('numba' in sys.modules)",
+                      YOLO_DIST_CPU_BACKEND=switch)
+    assert done.stdout.strip() == str(is_loaded), done.stderr
