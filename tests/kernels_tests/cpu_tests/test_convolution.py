@@ -167,3 +167,20 @@ def test_sizes_that_do_not_fit_are_chainers_errors():
             F.convolution_2d(x, np.zeros((8, 8, 3, 3), np.float32))
         with pytest.raises(chainer.utils.type_check.InvalidType):
             F.convolution_2d(x, np.zeros((8, 7, 1, 1), np.float32))
+
+
+def test_arrays_that_do_not_fit_never_reach_the_kernels():
+    """Which index memory without looking: other channels, filters or gradients are an error."""
+    geometry = get_geometry((8, 9, 3, 3), (2, 2), (1, 1))
+    x, w, gy = np.zeros((2, 9, 6, 6)), np.zeros((8, 9, 3, 3)), np.zeros((2, 3, 3, 8))
+    small = np.zeros((2, 9, 6, 5)), np.zeros((8, 9, 3, 2)), np.zeros((2, 3, 2, 8))
+    few = np.zeros((2, 8, 6, 6)), np.zeros((8, 8, 3, 3)), np.zeros((2, 3, 3, 7))
+    for x_, w_, gy_ in (small, few):
+        for function, arguments in (
+                (convolution.forward, (x_[:, :8], w)), (convolution.forward, (x, w_)),
+                (convolution.backward_data, (gy_, w, x.shape)),
+                (convolution.backward_data, (gy, w_, x.shape)),
+                (convolution.backward_weights, (x_[:, :8], gy, w.shape)),
+                (convolution.backward_weights, (x, gy_, w.shape))):
+            with pytest.raises(ValueError, match='do not fit'):
+                function(*arguments, geometry)
