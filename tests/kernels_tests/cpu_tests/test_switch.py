@@ -37,10 +37,14 @@ def test_context_manager_restores():
     assert is_cpu_backend_on() is before
 
 
-def test_numba_is_loaded_only_when_it_computes():
-    """Processes that only read images, or switch the backend off, do not load Numba."""
-    done = run_python(
-        'import sys, numpy as np, yolo_dist.links, chainer.functions as F\n'
-        "F.convolution_2d(np.ones((1, 8, 4, 4), 'f'), np.ones((8, 8, 3, 3), 'f'))\n"
-        "print('numba' in sys.modules)", YOLO_DIST_CPU_BACKEND='off')
-    assert done.stdout.strip() == 'False', done.stderr
+@pytest.mark.parametrize('value, expected', [('on', '[False, True]'), ('off', '[False, False]')])
+def test_numba_is_loaded_only_when_it_computes(value, expected):
+    """Processes that only build networks, or switch the backend off, do not load Numba."""
+    done = run_python("""
+import sys, numpy as np, yolo_dist.links, yolo_dist.training.optimizers
+network = yolo_dist.links.Darknet19(2, width=.05)
+loaded = ['numba' in sys.modules]
+network(np.zeros((1, 3, 64, 64), np.uint8))
+print([*loaded, 'numba' in sys.modules])
+""", YOLO_DIST_CPU_BACKEND=value)
+    assert done.stdout.strip() == expected, done.stderr
