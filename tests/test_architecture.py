@@ -65,7 +65,6 @@ RANK = {
 # Statements of a module that are more than definitions, each with its reason.
 EFFECTS_ON_IMPORT = {
     ('__init__.py', 'compat.install()'): 'Chainer cannot be imported without it',
-    ('kernels/cpu/__init__.py', 'install()'): 'the CPU kernels under Chainer',
     ('kernels/cpu/threads.py', 'os.register_at_fork(after_in_child=_forget_pool)'):
         'threads do not survive a fork',
     ('datasets/file_tree.py', 'os.register_at_fork(after_in_child=_close_inherited)'):

@@ -11,8 +11,8 @@ from yolo_dist.benchmarks import workloads
 from yolo_dist.datasets import make_mini_imagenet
 from yolo_dist.distributed.device import set_precision
 from yolo_dist.kernels.cpu.half import from_half, to_half
-from yolo_dist.kernels.cuda import fused_momentum_sgd as momentum_sgd
 from yolo_dist.kernels.cuda.gradient_packing import GradientPacking
+from yolo_dist.training import momentum_sgd
 
 pytestmark = pytest.mark.gpu
 
@@ -82,7 +82,7 @@ def test_one_kernel_updates_as_chainer_does(gpu, monkeypatch):
     def weights():
         chain = workloads.create_train_chain('darknet19', width=1 / 8)
         chain.to_device(gpu)
-        optimizer = momentum_sgd.MomentumSGD(lr=.1, momentum=.9).setup(chain)
+        optimizer = momentum_sgd.FusedCorrectedMomentumSGD(lr=.1, momentum=.9).setup(chain)
         rng = np.random.default_rng(0)
         for _, param in sorted(chain.namedparams()):
             param.update_rule.add_hook(momentum_sgd.WeightDecay(.01))

@@ -7,9 +7,8 @@ import chainer.functions as F
 import numpy as np
 import pytest
 
-from yolo_dist.kernels.cuda import fused_momentum_sgd as momentum_sgd
 from yolo_dist.links import Darknet19
-from yolo_dist.training import optimizers
+from yolo_dist.training import momentum_sgd, optimizers
 
 
 class _Alone:
@@ -22,13 +21,21 @@ class _Alone:
         pass
 
 
+def create_optimizer(config, model, *, lr):
+    """As a run makes it, at a rate that the schedule would set."""
+    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    assert np.isnan(optimizer.lr)
+    optimizer.lr = lr
+    return optimizer
+
+
 def update(**settings):
     """One update from random gradients; returns (old, gradient, new) of each parameter."""
-    config = SimpleNamespace(**{'base_lr': .5, 'momentum': .9, 'weight_decay': 0.,
+    config = SimpleNamespace(**{'momentum': .9, 'weight_decay': 0.,
                                 'weight_decay_on': 'conv_weights', 'lars': None,
                                 'loss_scale': None, **settings})
     model = Darknet19(2, width=0.03)
-    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer = create_optimizer(config, model, lr=.5)
     rng = np.random.default_rng(0)
     before = {}
     for name, param in sorted(model.namedparams()):
@@ -65,10 +72,10 @@ def test_weight_decay_acts_where_it_should(on):
 
 def test_a_static_loss_scale_is_taken_out_again():
     """Chainer divides gradients of a scaled loss by the scale that the backward pass used."""
-    config = SimpleNamespace(base_lr=.5, momentum=.9, weight_decay=0., lars=None,
+    config = SimpleNamespace(momentum=.9, weight_decay=0., lars=None,
                              weight_decay_on='conv_weights', loss_scale=128.)
     model = Darknet19(2, width=0.03)
-    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer = create_optimizer(config, model, lr=.5)
     param = model.head.W
     old = param.array.copy()
     loss = F.sum(param * 1.0)
@@ -81,10 +88,10 @@ def test_a_static_loss_scale_is_taken_out_again():
 
 def test_a_loss_scale_leaves_weight_decay_alone():
     """The decay of a step is lr beta w, whatever the loss was multiplied by."""
-    config = SimpleNamespace(base_lr=.5, momentum=.9, weight_decay=.1, lars=None,
+    config = SimpleNamespace(momentum=.9, weight_decay=.1, lars=None,
                              weight_decay_on='conv_weights', loss_scale=128.)
     model = Darknet19(2, width=0.03)
-    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer = create_optimizer(config, model, lr=.5)
     param = model.head.W
     old = param.array.copy()
     loss = F.sum(param * 1e-3)
@@ -114,13 +121,13 @@ class _UpdateInNumPy:
 def test_one_kernel_for_all_parameters(monkeypatch, on, loss_scale):
     """Several updates on a GPU, for which NumPy stands, are those of Chainer's rules; from the
     second on they are one launch each."""
-    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=.05, lars=None,
+    config = SimpleNamespace(momentum=.9, weight_decay=.05, lars=None,
                              weight_decay_on=on, loss_scale=loss_scale)
 
     def weights():
         np.random.seed(1)
         model = Darknet19(2, width=0.03)
-        optimizer = optimizers.create_optimizer(config, model, _Alone())
+        optimizer = create_optimizer(config, model, lr=.1)
         for i in range(4):
             optimizer.lr = .1 / (i + 1)
             model.cleargrads()
@@ -134,7 +141,7 @@ def test_one_kernel_for_all_parameters(monkeypatch, on, loss_scale):
             param.array for _, param in sorted(model.namedparams())]
     *expected_times, expected_velocity, expected = weights()
     monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
-    monkeypatch.setattr(momentum_sgd, '_Update', _UpdateInNumPy)
+    monkeypatch.setattr(momentum_sgd, 'FusedUpdate', _UpdateInNumPy)
     monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
     monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
                         lambda xp: chainer.get_device('@numpy'))
@@ -153,14 +160,14 @@ class _InHostMemory(np.ndarray):
 def test_velocities_of_a_snapshot_are_left_to_chainer(monkeypatch):
     """It takes them to the GPU; the kernel of all parameters has no address of theirs."""
     monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
-    monkeypatch.setattr(momentum_sgd, '_Update', _UpdateInNumPy)
+    monkeypatch.setattr(momentum_sgd, 'FusedUpdate', _UpdateInNumPy)
     monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
     monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
                         lambda xp: chainer.get_device('@numpy'))
-    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=.05, lars=None,
+    config = SimpleNamespace(momentum=.9, weight_decay=.05, lars=None,
                              weight_decay_on='all', loss_scale=None)
     model = Darknet19(2, width=0.03)
-    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer = create_optimizer(config, model, lr=.1)
 
     def update():
         model.cleargrads()
@@ -180,10 +187,10 @@ def test_velocities_of_a_snapshot_are_left_to_chainer(monkeypatch):
 @pytest.mark.parametrize('bad', [np.inf, np.nan, None])
 def test_dynamic_loss_scaling_leaves_an_update_out(bad):
     """One number that is not finite among all gradients: no weight moves, the scale is halved."""
-    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=0., lars=None,
+    config = SimpleNamespace(momentum=.9, weight_decay=0., lars=None,
                              weight_decay_on='all', loss_scale='dynamic')
     model = Darknet19(2, width=0.03)
-    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer = create_optimizer(config, model, lr=.1)
     optimizer.actual_optimizer._loss_scale = 8.
     model.cleargrads()
     sum(F.sum(param * 1.0) for param in model.params()).backward(
@@ -202,14 +209,14 @@ def test_dynamic_loss_scaling_leaves_an_update_out(bad):
 def test_other_rules_stay_chainers(monkeypatch):
     """With LARS, whose hook looks at norms, no kernel of all parameters is launched."""
     monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
-    monkeypatch.setattr(momentum_sgd, '_Update', None)
+    monkeypatch.setattr(momentum_sgd, 'FusedUpdate', None)
     monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
                         lambda xp: chainer.get_device('@numpy'))
-    config = SimpleNamespace(base_lr=.1, momentum=.9, weight_decay=0., weight_decay_on='all',
+    config = SimpleNamespace(momentum=.9, weight_decay=0., weight_decay_on='all',
                              lars=SimpleNamespace(trust_coefficient=.01, weight_decay=.1),
                              loss_scale=None)
     model = Darknet19(2, width=0.03)
-    optimizer = optimizers.create_optimizer(config, model, _Alone())
+    optimizer = create_optimizer(config, model, lr=.1)
     for _ in range(2):
         model.cleargrads()
         F.sum(model.head.W * 1.0).backward()

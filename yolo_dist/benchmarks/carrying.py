@@ -21,7 +21,7 @@ class _SameBatch(chainer.dataset.Iterator):
     next = __next__
 
 
-_OPTIMIZER = SimpleNamespace(base_lr=1e-6, momentum=.9, weight_decay=5e-4, lars=None,
+_OPTIMIZER = SimpleNamespace(momentum=.9, weight_decay=5e-4, lars=None,
                              weight_decay_on='conv_weights', loss_scale=None)
 
 
@@ -31,8 +31,10 @@ def _create_update(arguments, n_workers, dtype):
         'naive', n_workers=n_workers, allreduce_grad_dtype=dtype)
     batch = workloads.create_batch(
         arguments.model, input_size=arguments.input_size, batch=arguments.batch)
+    optimizer = create_optimizer(_OPTIMIZER, chain, comm)
+    optimizer.lr = 1e-6
     updater = TrainUpdater(
-        _SameBatch(batch), create_optimizer(_OPTIMIZER, chain, comm), comm=comm,
+        _SameBatch(batch), optimizer, comm=comm,
         workers=LocalWorkers(chain.model, n_workers), converter=lambda batch, device: batch,
         device=chainer.get_device('@numpy'), global_batch_size=n_workers * arguments.batch,
         n_examples=n_workers * arguments.batch)

@@ -3,7 +3,7 @@ import chainer
 import numpy as np
 
 from yolo_dist import links
-from yolo_dist.kernels.cuda.fused_momentum_sgd import MomentumSGD, WeightDecay
+from yolo_dist.training.momentum_sgd import FusedCorrectedMomentumSGD, WeightDecay
 
 N_CLASS = {'darknet19': 1000, 'darknet53': 1000, 'yolo_v2': 20, 'yolo_v3': 20}
 _CLASSES = {'darknet19': links.Darknet19, 'darknet53': links.Darknet53,
@@ -96,7 +96,7 @@ def create_training_step(name, *, input_size, batch, width, device='@numpy'):
     """
     chain = create_train_chain(name, width=width)
     arguments = _send(device, chain, create_batch(name, input_size=input_size, batch=batch))
-    optimizer = MomentumSGD(lr=1e-6, momentum=.9).setup(chain)
+    optimizer = FusedCorrectedMomentumSGD(lr=1e-6, momentum=.9).setup(chain)
     for param in chain.params():
         if param.ndim == 4:
             param.update_rule.add_hook(WeightDecay(5e-4))

@@ -3,13 +3,16 @@ import chainer.functions as F
 import chainer.links as L
 from chainer.initializers import Constant, HeNormal
 
+from yolo_dist.kernels.cpu import convolution_2d
+
 
 class Convolution2D(L.Convolution2D):
     """Chainer's convolution link that computes in the dtype of its input.
 
     Under ``mixed16`` the parameters are float32 and cast to float16 for the
     convolution, forward and backward, so that cuDNN's float16 kernels apply
-    and gradients arrive in float32. In other modes it is Chainer's link.
+    and gradients arrive in float32. On NumPy arrays it computes in this package's
+    CPU kernels. The rest is Chainer's link.
 
     The filter is square, padded by ``ksize // 2`` and initialised with He's
     normal distribution, the bias with 0, as in Darknet
@@ -40,6 +43,8 @@ class Convolution2D(L.Convolution2D):
             of the dtype of ``x``.
         """
         if self.W.dtype == x.dtype:
-            return super().forward(x)
+            if self.cudnn_fast:
+                return super().forward(x)
+            return convolution_2d(x, self.W, self.b, stride=self.stride, pad=self.pad)
         b = None if self.b is None else F.cast(self.b, x.dtype)
         return F.convolution_2d(x, F.cast(self.W, x.dtype), b, self.stride, self.pad)

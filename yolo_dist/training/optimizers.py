@@ -1,9 +1,10 @@
 """The optimizer: momentum SGD as Goyal et al. write it, or LARS, averaged by ChainerMN."""
+import math
 
 import chainermn
 from chainer.optimizer_hooks import GradientLARS
 
-from yolo_dist.kernels.cuda.fused_momentum_sgd import MomentumSGD, WeightDecay
+from yolo_dist.training.momentum_sgd import FusedCorrectedMomentumSGD, WeightDecay
 
 
 class LARS(GradientLARS):
@@ -41,6 +42,9 @@ def create_optimizer(config, train_chain, comm, *, double_buffering=False):
     weights and moves none of them. The broadcast is done here instead, so that
     the first minibatch counts; a run of Table 2 with k = 128 has 808 of them.
 
+    The rate is NaN, which no run survives unnoticed, until it is set: by
+    :class:`~yolo_dist.training.extensions.LearningRate` before each update.
+
     Args:
         config (~yolo_dist.config.OptimizerConfig): The ``optimizer`` section.
         train_chain (chainer.Chain): Model and loss, parameters initialised.
@@ -54,7 +58,7 @@ def create_optimizer(config, train_chain, comm, *, double_buffering=False):
     Raises:
         RuntimeError: If a parameter is not initialised yet.
     """
-    actual = MomentumSGD(lr=config.base_lr, momentum=config.momentum)
+    actual = FusedCorrectedMomentumSGD(lr=math.nan, momentum=config.momentum)
     optimizer = chainermn.create_multi_node_optimizer(
         actual, comm, double_buffering=double_buffering)
     optimizer.setup(train_chain)

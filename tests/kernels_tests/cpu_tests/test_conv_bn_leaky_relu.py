@@ -7,8 +7,11 @@ from chainer.gradient_check import check_backward
 from chainer.link_hooks import TimerHook
 
 from yolo_dist import links
-from yolo_dist.kernels.cpu import conv_block, using_cpu_backend
+from yolo_dist.kernels.cpu import using_cpu_backend
+from yolo_dist.kernels.cpu.conv_bn_leaky_relu_function import ConvBNLeakyReLUFunction
+from yolo_dist.kernels.cpu.convolution import get_geometry
 from yolo_dist.links.conv_block import ConvBlock
+from yolo_dist.training.momentum_sgd import FusedCorrectedMomentumSGD, WeightDecay
 
 
 def build_block(dtype, *, ksize=3, stride=1, n_in=9, n_out=12):
@@ -51,13 +54,13 @@ def test_numeric_gradients():
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 3))
 
     def function(x, w, gamma, beta):
-        return conv_block.ConvBlockFunction(
-            conv_block.convolution.get_geometry(w.shape, (1, 1), (1, 1)), eps=1e-5, slope=.1,
+        return ConvBNLeakyReLUFunction(
+            get_geometry(w.shape, (1, 1), (1, 1)), eps=1e-5, slope=.1,
             running_mean=None, running_var=None, decay=.9).apply((x, w, gamma, beta))[0]
     gy = np.random.default_rng(1).normal(size=(2, 4, 4, 3))
     inputs = x, block.conv.W.array, block.bn.gamma.array, block.bn.beta.array
     check_backward(function, inputs, gy, dtype='d', eps=1e-4,
-                                          atol=1e-4, rtol=1e-4)
+                   atol=1e-4, rtol=1e-4)
 
 
 def test_double_backward():
@@ -95,6 +98,14 @@ def test_hooks_of_links_see_every_link():
     assert len(hook.call_history) == 3
 
 
+def test_statistics_of_other_channels_are_chainers_error():
+    """No kernel reads beside them."""
+    block = build_block('float32', n_out=12)
+    block.bn = chainer.links.BatchNormalization(5)
+    with using_cpu_backend(True), pytest.raises(chainer.utils.type_check.InvalidType):
+        block(np.ones((1, 9, 4, 4), np.float32))
+
+
 @pytest.mark.parametrize('is_training', [True, False])
 def test_a_second_backward_pass_gives_the_same(is_training):
     """The graph can be gone through again, in training and with fixed statistics."""
@@ -122,9 +133,9 @@ def train(name, dtype, n_steps=3):
             chain = links.YOLOTrainChain(links.YOLOv3(3, width=.125), loss_norm='image')
             truth = (np.tile(np.array([10, 10, 60, 60], np.float32), (4, 2, 1)),
                      np.zeros((4, 2), np.int32))
-        optimizer = chainer.optimizers.CorrectedMomentumSGD(lr=1e-4, momentum=.9).setup(chain)
+        optimizer = FusedCorrectedMomentumSGD(lr=1e-4, momentum=.9).setup(chain)
         for param in chain.params():
-            param.update_rule.add_hook(chainer.optimizer_hooks.WeightDecay(5e-4))
+            param.update_rule.add_hook(WeightDecay(5e-4))
         imgs = np.random.default_rng(0).uniform(size=(4, 3, 64, 96)).astype(dtype)
         for _ in range(n_steps):
             chain.cleargrads()

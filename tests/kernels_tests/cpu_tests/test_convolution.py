@@ -4,7 +4,7 @@ import chainer.functions as F
 import numpy as np
 import pytest
 
-from yolo_dist.kernels.cpu import convolution, using_cpu_backend
+from yolo_dist.kernels.cpu import convolution, convolution_2d, using_cpu_backend
 from yolo_dist.kernels.cpu.convolution import get_geometry
 
 # Relative to the largest value: sums of up to 8,550 products, in another order.
@@ -43,11 +43,11 @@ def assert_close(actual, expected):
 
 
 def compute(arrays, stride, pad, *, is_on):
-    """Output and gradients of Chainer's function, with or without the backend."""
+    """Output and gradients, with the kernels or by Chainer's own function."""
     *inputs, gy = arrays
     inputs = [chainer.Variable(array) for array in inputs]
     with using_cpu_backend(is_on):
-        y = F.convolution_2d(*inputs, stride=stride, pad=pad)
+        y = convolution_2d(*inputs, stride=(stride, stride), pad=(pad, pad))
         y.grad = gy
         y.backward()
     return y.array, *(variable.grad for variable in inputs)
@@ -134,7 +134,7 @@ def test_double_backward():
     def second(is_on):
         inputs = chainer.Variable(x), chainer.Variable(w)
         with using_cpu_backend(is_on):
-            y = F.convolution_2d(*inputs, pad=1)
+            y = convolution_2d(*inputs, stride=(1, 1), pad=(1, 1))
             gx, = chainer.grad([y], [inputs[0]], [chainer.Variable(gy)],
                                enable_double_backprop=True)
             F.sum(gx * gx * gx).backward()
@@ -142,28 +142,45 @@ def test_double_backward():
     assert_close(second(True), second(False))
 
 
-@pytest.mark.parametrize('arguments, dtype', [
-    ({'groups': 2}, 'float32'), ({'dilate': 2, 'pad': 2}, 'float32'), ({'pad': 1}, 'float16'),
-    ({'pad': 1, 'stride': 2, 'cover_all': True}, 'float32')], ids=str)
-def test_what_is_left_to_chainer(arguments, dtype, monkeypatch):
-    """Groups, dilation, float16 and cover_all never reach the kernels, and still work."""
+def test_float16_is_left_to_chainer(monkeypatch):
+    """It never reaches the kernels, and still works."""
     def fail(*_):
-        raise AssertionError('the backend was called')
+        raise AssertionError('a kernel was called')
     for name in ('forward', 'backward_data', 'backward_weights'):
         monkeypatch.setattr(convolution, name, fail)
-    groups = arguments.get('groups', 1)
-    x = np.random.default_rng(0).normal(size=(2, 8, 6, 6)).astype(dtype)
-    w = chainer.Variable(np.ones((4, 8 // groups, 3, 3), dtype))
+    x = np.random.default_rng(0).normal(size=(2, 8, 6, 6)).astype(np.float16)
+    w = chainer.Variable(np.ones((4, 8, 3, 3), np.float16))
     with using_cpu_backend(True):
-        F.sum(F.convolution_2d(x, w, **arguments)).backward()
+        F.sum(convolution_2d(x, w, stride=(1, 1), pad=(1, 1))).backward()
     assert w.grad.shape == w.shape
 
 
 def test_sizes_that_do_not_fit_are_chainers_errors():
-    """A filter larger than the padded image, and wrong channels, fail as without the backend."""
-    x = np.zeros((1, 8, 2, 2), np.float32)
+    """A filter larger than the padded image, wrong channels and a wrong bias fail as there."""
+    x, w = np.zeros((1, 8, 2, 2), np.float32), np.zeros((8, 8, 3, 3), np.float32)
+    geometry = {'stride': (1, 1), 'pad': (0, 0)}
     with using_cpu_backend(True):
-        with pytest.raises(RuntimeError, match='Height'):
-            F.convolution_2d(x, np.zeros((8, 8, 3, 3), np.float32))
+        with pytest.raises(AssertionError, match='Height'):
+            convolution_2d(x, w, **geometry)
+        for wrong in (np.zeros((8, 7, 1, 1), np.float32), np.zeros((8, 8), np.float32)):
+            with pytest.raises(chainer.utils.type_check.InvalidType):
+                convolution_2d(x, wrong, **geometry)
         with pytest.raises(chainer.utils.type_check.InvalidType):
-            F.convolution_2d(x, np.zeros((8, 7, 1, 1), np.float32))
+            convolution_2d(x, w[..., :1, :1], np.zeros(7, np.float32), **geometry)
+
+
+def test_arrays_that_do_not_fit_never_reach_the_kernels():
+    """Which index memory without looking: other channels, filters or gradients are an error."""
+    geometry = get_geometry((8, 9, 3, 3), (2, 2), (1, 1))
+    x, w, gy = np.zeros((2, 9, 6, 6)), np.zeros((8, 9, 3, 3)), np.zeros((2, 3, 3, 8))
+    small = np.zeros((2, 9, 6, 5)), np.zeros((8, 9, 3, 2)), np.zeros((2, 3, 2, 8))
+    few = np.zeros((2, 8, 6, 6)), np.zeros((8, 8, 3, 3)), np.zeros((2, 3, 3, 7))
+    for x_, w_, gy_ in (small, few):
+        for function, arguments in (
+                (convolution.forward, (x_[:, :8], w)), (convolution.forward, (x, w_)),
+                (convolution.backward_data, (gy_, w, x.shape)),
+                (convolution.backward_data, (gy, w_, x.shape)),
+                (convolution.backward_weights, (x_[:, :8], gy, w.shape)),
+                (convolution.backward_weights, (x, gy_, w.shape))):
+            with pytest.raises(ValueError, match='do not fit'):
+                function(*arguments, geometry)

@@ -1,13 +1,11 @@
-"""What makes Chainer fast where its own accelerators are gone.
+"""What computes on a CPU in the place of Chainer's own accelerator, which is gone.
 
-The CPU backend runs Chainer's convolution, batch normalisation, leaky ReLU and
-momentum SGD on NumPy arrays in kernels made for them; nothing changes for the
-models, and ``YOLO_DIST_CPU_BACKEND=off`` leaves everything to Chainer.
+The links and the optimizer of this package call these kernels by name, for NumPy arrays of
+float32 or float64. Nothing of Chainer is replaced, and ``YOLO_DIST_CPU_BACKEND=off`` leaves
+everything to Chainer.
 """
-from yolo_dist.kernels.cpu.chainer_functions import install
 from yolo_dist.kernels.cpu.conv_bn_leaky_relu import conv_bn_leaky_relu
+from yolo_dist.kernels.cpu.convolution_2d import convolution_2d
 from yolo_dist.kernels.cpu.switch import is_cpu_backend_on, using_cpu_backend
 
-install()
-
-__all__ = ['conv_bn_leaky_relu', 'is_cpu_backend_on', 'using_cpu_backend']
+__all__ = ['conv_bn_leaky_relu', 'convolution_2d', 'is_cpu_backend_on', 'using_cpu_backend']

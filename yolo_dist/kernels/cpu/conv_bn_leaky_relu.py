@@ -2,6 +2,7 @@ import chainer
 import chainer.functions as F
 import chainer.links as L
 
+from yolo_dist.kernels.cpu.convolution_2d import n_pixels
 from yolo_dist.kernels.cpu.layout import are_supported
 from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
 
@@ -26,16 +27,16 @@ def conv_bn_leaky_relu(x, conv, bn, *, slope):
     if not (is_cpu_backend_on() and _is_known(x, conv, bn)
             and (is_training or not chainer.config.enable_backprop)):
         return F.leaky_relu(bn(conv(x)), slope=slope)
-    from yolo_dist.kernels.cpu import conv_block
+    from yolo_dist.kernels.cpu.conv_bn_leaky_relu_function import ConvBNLeakyReLUFunction, infer
     from yolo_dist.kernels.cpu.convolution import get_geometry
     geometry = get_geometry(conv.W.shape, tuple(conv.stride), tuple(conv.pad))
     if not is_training:
-        return chainer.as_variable(conv_block.infer(
+        return chainer.as_variable(infer(
             x.array, conv.W.array, bn.gamma.array, bn.beta.array, bn.avg_mean, bn.avg_var,
             geometry=geometry, eps=bn.eps, slope=slope))
     # A forward pass that only repeats another must not move the statistics again.
     running = (None, None) if chainer.config.in_recomputing else (bn.avg_mean, bn.avg_var)
-    return conv_block.ConvBlockFunction(
+    return ConvBNLeakyReLUFunction(
         geometry, eps=bn.eps, slope=slope, running_mean=running[0], running_var=running[1],
         decay=bn.decay).apply((x, conv.W, bn.gamma, bn.beta))[0]
 
@@ -50,14 +51,11 @@ def _is_known(x, conv, bn):
             and all(value is not None for value in (bn.gamma, bn.beta, bn.avg_mean))
             and x.ndim == 4 and x.layout is None and conv.W.array is not None
             and x.shape[1] == conv.W.shape[1]
-            and are_supported(x.array, conv.W.array, bn.gamma.array, bn.beta.array,
-                              bn.avg_mean, bn.avg_var)
-            and _n_pixels(x, conv) > 1)
+            and _are_supported(x.array, conv.W.array, bn)
+            and n_pixels(x.shape, conv.W.shape, conv.stride, conv.pad) > 1)
 
 
-def _n_pixels(x, conv):
-    """Pixels of the output; 0 where there are none, and Chainer says so."""
-    n = len(x)
-    for size, k, s, p in zip(x.shape[2:], conv.W.shape[2:], conv.stride, conv.pad):
-        n *= max(0, (size + 2 * p - k) // s + 1)
-    return n
+def _are_supported(x, w, bn):
+    vectors = bn.gamma.array, bn.beta.array, bn.avg_mean, bn.avg_var
+    return (are_supported(x, w, *vectors)
+            and all(vector.shape == w.shape[:1] for vector in vectors))

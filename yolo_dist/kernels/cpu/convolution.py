@@ -29,6 +29,7 @@ class Geometry:
 
     def __init__(self, w_shape, stride, pad):
         n_out, n_in, *self.ksize = w_shape
+        self.w_shape = w_shape
         self.stride = stride
         self.pad = pad
         if n_in < _VECTOR and self.ksize != [1, 1]:
@@ -43,11 +44,29 @@ class Geometry:
         else:
             self.algorithm = 'im2col'
 
-    def out_shape(self, x_shape, n_out):
+    def out_shape(self, x_shape):
         """Shape of the output ``(B, H', W', C')`` for an input ``(B, C, H, W)``."""
         sizes = ((size + 2 * p - k) // s + 1
                  for size, k, s, p in zip(x_shape[2:], self.ksize, self.stride, self.pad))
-        return (x_shape[0], *sizes, n_out)
+        return (x_shape[0], *sizes, self.w_shape[0])
+
+    def check(self, x_shape, w_shape, y_shape=None):
+        """Checks that arrays fit each other: the kernels index memory without looking.
+
+        Args:
+            x_shape (tuple of int): ``(B, C, H, W)``.
+            w_shape (tuple of int): ``(C', C, kh, kw)``.
+            y_shape (tuple of int): ``(B, H', W', C')``; ``None`` before there is an output.
+
+        Raises:
+            ValueError: If they do not.
+        """
+        expected = self.out_shape(x_shape)
+        if (w_shape != self.w_shape or x_shape[1] != w_shape[1] or min(expected) < 1
+                or y_shape not in (None, expected)):
+            raise ValueError(
+                f'input {x_shape}, filters {w_shape} and output {y_shape or expected} do not fit '
+                f'each other; expected filters {self.w_shape} and an output {expected}')
 
 
 @functools.cache
@@ -66,9 +85,13 @@ def forward(x, w, geometry):
 
     Returns:
         ndarray: ``(B, H', W', C')``, contiguous.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
     """
+    geometry.check(x.shape, w.shape)
     w = np.ascontiguousarray(w)
-    y = np.empty(geometry.out_shape(x.shape, len(w)), x.dtype)
+    y = np.empty(geometry.out_shape(x.shape), x.dtype)
     if geometry.algorithm == 'planes':
         planes.forward(np.ascontiguousarray(x), w, y, geometry.stride, geometry.pad)
     elif geometry.algorithm == 'pointwise':
@@ -91,7 +114,11 @@ def backward_data(gy, w, x_shape, geometry):
 
     Returns:
         ndarray: ``(B, C, H, W)``.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
     """
+    geometry.check(x_shape, w.shape, gy.shape)
     w = np.ascontiguousarray(w)
     batch, n_in, height, width = x_shape
     gx = np.empty((batch, height, width, n_in), gy.dtype)
@@ -115,7 +142,11 @@ def backward_weights(x, gy, w_shape, geometry):
 
     Returns:
         ndarray: ``(C', C, kh, kw)``, contiguous.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
     """
+    geometry.check(x.shape, w_shape, gy.shape)
     gw = np.empty(w_shape, x.dtype)
     if geometry.algorithm == 'planes':
         planes.backward_weights(np.ascontiguousarray(x), gy, gw, geometry.stride, geometry.pad)

@@ -20,7 +20,8 @@ def im2col(x, col, first, begin, end, out_height, out_width, kh, kw, sy, sx, ph,
         y = oy * sy - ph
         z = oz * sx - pw
         # Of kw pixels beside each other the values from cut_left to cut_right lie in the image.
-        cut_left = max(0, -z) * n_channels
+        # With wide padding all of them may lie left of it, or all right of it.
+        cut_left = min(kw, max(0, -z)) * n_channels
         cut_right = max(cut_left, min(kw, width - z) * n_channels)
         for p in range(kh):
             to = (i * kh + p) * n_row

@@ -7,9 +7,14 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 def are_supported(*arrays):
     """Whether all are plain NumPy arrays of one dtype, float32 or float64, none empty."""
-    dtype = arrays[0].dtype
-    return dtype in _DTYPES and all(
-        type(array) is np.ndarray and array.dtype == dtype and array.size for array in arrays)
+    return all(type(array) is np.ndarray and array.dtype in _DTYPES
+               and array.dtype == arrays[0].dtype and array.size for array in arrays)
+
+
+def are_flat(*arrays):
+    """Whether all are supported, of one shape and contiguous: their elements pair up in memory."""
+    return are_supported(*arrays) and all(
+        array.shape == arrays[0].shape and array.flags.c_contiguous for array in arrays)
 
 
 def channels_last(x):

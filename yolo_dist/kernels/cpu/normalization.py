@@ -128,25 +128,3 @@ def backward(x, gy, mean, inv_std, gamma, beta, slope):
     parallel(lambda i: kernels.denormalize(
         rows, gy_rows, gx_rows, *shares[i], *vectors, slope, *corrections), len(shares))
     return gx, ggamma.astype(gamma.dtype), total.astype(gamma.dtype)
-
-
-def _for_each_share(kernel, arrays, slope):
-    """Runs a kernel on flat stretches of arrays, a thread for each."""
-    flats = [array.reshape(-1) for array in arrays]
-    shares = _shares(flats[0])
-    parallel(lambda i: kernel(*(flat[slice(*shares[i])] for flat in flats),
-                              arrays[0].dtype.type(slope)), len(shares))
-
-
-def leaky_relu(x, slope):
-    """Computes the leaky ReLU of a contiguous array of any shape."""
-    y = np.empty_like(x)
-    _for_each_share(kernels.leaky_relu, (x, y), slope)
-    return y
-
-
-def leaky_relu_gradient(condition, gy, slope):
-    """Computes the gradient of the leaky ReLU where ``condition`` has its input's sign."""
-    gx = np.empty_like(gy)
-    _for_each_share(kernels.leaky_relu_gradient, (condition, gy, gx), slope)
-    return gx

@@ -49,17 +49,3 @@ def denormalize(x, gy, gx, begin, end, mean, scale, shift, slope, linear, consta
             centred = x[i, c] - mean[c]
             gz = gy[i, c] if centred * scale[c] + shift[c] > 0 else gy[i, c] * slope
             gx[i, c] = gz * scale[c] - centred * linear[c] - constant[c]
-
-
-@kernel
-def leaky_relu(x, y, slope):
-    """``y = leaky_relu(x)`` of flat arrays."""
-    for i in range(x.size):
-        y[i] = x[i] if x[i] > 0 else x[i] * slope
-
-
-@kernel
-def leaky_relu_gradient(condition, gy, gx, slope):
-    """``gx``, the gradient where ``condition`` has the sign of the input; flat arrays."""
-    for i in range(gy.size):
-        gx[i] = gy[i] if condition[i] > 0 else gy[i] * slope

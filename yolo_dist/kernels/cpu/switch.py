@@ -18,7 +18,7 @@ def _read_variable():
 
 
 def is_cpu_backend_on():
-    """Tells whether Chainer's functions on NumPy arrays run in this package's kernels.
+    """Tells whether links and optimizer compute NumPy arrays in this package's kernels.
 
     They do unless the environment has ``YOLO_DIST_CPU_BACKEND=off``, or Numba is
     not installed.

@@ -1,12 +1,8 @@
-"""Momentum SGD whose update of all parameters is one kernel on a GPU."""
+"""Momentum SGD with weight decay of all parameters as one kernel on a GPU."""
 import functools
 
-import chainer
 import numpy as np
-from chainer import optimizer_hooks
 from chainer.backends import cuda
-from chainer.optimizers import CorrectedMomentumSGD
-from chainer.optimizers.corrected_momentum_sgd import CorrectedMomentumSGDRule
 
 from yolo_dist.kernels.cuda.multi_tensor import ArrayLists, create_kernel
 
@@ -35,8 +31,8 @@ def _kernel():
     return create_kernel(_SOURCE, 'update')
 
 
-class _Update:
-    """The update of one list of parameters.
+class FusedUpdate:
+    """The update of one list of float32 parameters, as ``CorrectedMomentumSGD`` does it.
 
     Args:
         sizes (tuple of int): Elements of each.
@@ -49,95 +45,16 @@ class _Update:
         self._decays = cuda.cupy.asarray(np.array(decays, np.float32))
 
     def __call__(self, params, grads, velocities, *, loss_scale, momentum, lr):
+        """Moves the weights, with the gradients divided by ``loss_scale``.
+
+        Args:
+            params (list of cupy.ndarray): Weights; updated in place.
+            grads (list of cupy.ndarray): Their gradients, contiguous.
+            velocities (list of cupy.ndarray): Their velocities; updated in place.
+            loss_scale (float): What the loss was multiplied by.
+            momentum (float): Share of the velocity that is kept.
+            lr (float): Learning rate.
+        """
         self._lists.launch(
             _kernel(), [params, grads, velocities], self._decays,
             *map(np.float32, (loss_scale, momentum, lr)))
-
-
-class WeightDecay(optimizer_hooks.WeightDecay):
-    """Weight decay of one parameter, the same under any loss scale.
-
-    Chainer's multiplies the decay by the loss scale, which is right for a hook of the optimizer:
-    it sees gradients that are still scaled. A hook of a parameter sees them unscaled.
-    """
-
-    def __call__(self, rule, param):
-        loss_scale, param._loss_scale = param._loss_scale, None
-        try:
-            super().__call__(rule, param)
-        finally:
-            param._loss_scale = loss_scale
-
-
-def _decay_of(param):
-    """Weight decay of a parameter; ``None`` where the kernel does not have its rule."""
-    rule = param.update_rule
-    hooks = list(rule._hookable._pre_update_hooks.values())
-    if (type(rule) is not CorrectedMomentumSGDRule or not rule.enabled or not rule.state
-            # From a snapshot it comes in host memory; Chainer's rule takes it to the GPU.
-            or type(rule.state['v']) is not type(param.array)
-            or rule._hookable._post_update_hooks
-            or any(type(hook) is not WeightDecay for hook in hooks)):
-        return None
-    return sum(hook.rate for hook in hooks)
-
-
-class MomentumSGD(CorrectedMomentumSGD):
-    """Chainer's ``CorrectedMomentumSGD``, in one kernel where it can be.
-
-    That is on a GPU, for float32 parameters without other hooks than weight decay (LARS has
-    one), from the second update on: the first one makes the velocities, or takes those of a
-    snapshot to the GPU. The numbers are those of Chainer's rule up to rounding; everywhere else
-    they are computed by it.
-    """
-
-    _update = None
-
-    def _create_update(self, sizes, decays):
-        return _Update(sizes, decays)
-
-    def update(self, lossfun=None, *args, **kwds):
-        params = list(self.target.params())
-        decays = tuple(_decay_of(param) for param in params)
-        if (lossfun is not None or None in decays
-                or any(param.xp is not cuda.cupy or param.dtype != np.float32
-                       for param in params)):
-            super().update(lossfun, *args, **kwds)
-            return
-        # The steps of Chainer's update, without its loop over the parameters.
-        self.reallocate_cleared_grads()
-        self.check_nan_in_grads()
-        self.call_hooks('pre')
-        self.t += 1
-        if self.is_safe_to_update():
-            self._update_all(params, decays)
-        self.call_hooks('post')
-        self.update_loss_scale()
-
-    def check_nan_in_grads(self):
-        """Looks for numbers that are not finite, where dynamic loss scaling is used.
-
-        Chainer reads an answer back from the GPU for each parameter; here it is one for all.
-        """
-        self._loss_scaling_isnan = False
-        if not self._loss_scaling_is_dynamic:
-            return
-        grads = [param.grad for param in self.target.params() if param.grad is not None]
-        xp = chainer.backend.get_array_module(*grads)
-        if not xp.stack([xp.isfinite(grad).all() for grad in grads]).all():
-            self._loss_scaling_isnan = self._loss_scaling_isnan_ever = True
-
-    def _update_all(self, params, decays):
-        sizes = tuple(param.size for param in params)
-        if self._update is None or self._update.key != (sizes, decays):
-            self._update = self._create_update(sizes, decays)
-        for param in params:
-            param.update_rule.t += 1
-        # As the backward pass left it, which dynamic scaling changes after the update.
-        loss_scale = params[0]._loss_scale or 1
-        with chainer.using_device(params[0].device):
-            self._update(
-                [param.array for param in params],
-                [cuda.cupy.ascontiguousarray(param.grad) for param in params],
-                [param.update_rule.state['v'] for param in params],
-                loss_scale=loss_scale, momentum=self.momentum, lr=self.lr)

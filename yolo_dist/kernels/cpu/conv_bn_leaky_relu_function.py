@@ -7,7 +7,7 @@ from yolo_dist.kernels.cpu import convolution, normalization
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last, constant
 
 
-class ConvBlockFunction(chainer.FunctionNode):
+class ConvBNLeakyReLUFunction(chainer.FunctionNode):
     """Training-mode convolution, batch normalisation and leaky ReLU.
 
     Three functions of Chainer in one, which reads each array fewer times and
