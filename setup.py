@@ -12,7 +12,10 @@ setup(
     name='yolo_dist',
     version=VERSION,
     description='Large-batch distributed training of Darknet53 and YOLOv3 on ChainerMN',
-    packages=find_packages(include=['yolo_dist', 'yolo_dist.*']),
+    # The files of jobs/ that commands read: a wheel holds a copy, a checkout the files themselves.
+    packages=[*find_packages(include=['yolo_dist', 'yolo_dist.*']), 'yolo_dist.repository.jobs'],
+    package_dir={'yolo_dist.repository.jobs': 'jobs'},
+    package_data={'yolo_dist.repository.jobs': ['launch.sh', 'sites/*.yaml']},
     python_requires='>=3.10,<3.13',
     install_requires=[
         'chainer==7.8.1',
