@@ -73,6 +73,7 @@ def test_gpu_advice(found, words):
 
 
 GPU = {'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}
+VOLTA, TURING = GPU | {'compute_capability': '7.0'}, GPU | {'compute_capability': '7.5'}
 
 
 @pytest.mark.parametrize('found, words', [
@@ -83,7 +84,13 @@ GPU = {'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}
      ['CHAINER_CUDNN=0 is set', 'no NCCL']),
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907}), ['no NCCL']),
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), []),
-], ids=['CPU', 'no BLAS', 'bare CuPy', 'no cuDNN by intent', 'no NCCL', 'all'])
+    (changed(devices=[GPU, VOLTA], cuda={'available': True, 'cudnn': 91100, 'nccl': 23203}),
+     ["GPU 1 has compute capability 7.0, cuDNN 91100 computes on 7.5 and newer only: "
+      "pip install '.[gpu-volta]'"]),
+    (changed(devices=[VOLTA], cuda={'available': True, 'cudnn': 91002, 'nccl': 23203}), []),
+    (changed(devices=[TURING], cuda={'available': True, 'cudnn': 92800, 'nccl': 23203}), []),
+], ids=['CPU', 'no BLAS', 'bare CuPy', 'no cuDNN by intent', 'no NCCL', 'all',
+        'Volta, cuDNN 9.11', 'Volta, cuDNN 9.10', 'Turing'])
 def test_slow_paths(found, words):
     """Each missing acceleration is one line, and a complete machine has none."""
     lines = slow_paths(found)

@@ -25,7 +25,8 @@ _LEAST_DRIVERS = {'cupy-cuda13x': (13000, 580), 'cupy-cuda11x': (11020, 450)}
 _LEAST_DRIVER = (12000, 525)
 
 _VERSIONS = (
-    "'.[gpu]' is CUDA 12, CuPy 14 and cuDNN 9; '.[gpu13]' the same for CUDA 13; or CuPy 12 or 13 "
+    "'.[gpu]' is CUDA 12, CuPy 14 and cuDNN 9; '.[gpu-volta]' the same with cuDNN 9.10, the last "
+    "for Volta; '.[gpu13]' the same for CUDA 13; or CuPy 12 or 13 "
     'with its own cuDNN 8: cupy-cuda12x<14 and nvidia-cudnn-cu12==8.9.7.29 (CuPy 12: NumPy 1)')
 
 
@@ -176,9 +177,21 @@ def slow_paths(found):
                          f"times slower ({cuda['cudnn_reason']}); pip install '.[gpu]' brings it")
         if not cuda['nccl']:
             lines.append("no NCCL: no `pure_nccl`; pip install '.[gpu]' brings it")
+        lines += _dropped_gpus(found)
     if not found['blas']:
         lines.append('no optimised BLAS found under NumPy')
     return lines
+
+
+def _dropped_gpus(found):
+    version = found['cuda']['cudnn']
+    if not version:
+        return []
+    from yolo_dist.kernels.cudnn9.choice import least_compute_capability
+    least = least_compute_capability(version)
+    return [f'GPU {i} has compute capability {gpu["compute_capability"]}, cuDNN {version} computes '
+            f"on {least} and newer only: pip install '.[gpu-volta]' brings the last one for Volta"
+            for i, gpu in enumerate(found['devices']) if float(gpu['compute_capability']) < least]
 
 
 def _is_cpu_backend_on():
