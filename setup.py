@@ -12,7 +12,10 @@ setup(
     name='yolo_dist',
     version=VERSION,
     description='Large-batch distributed training of Darknet53 and YOLOv3 on ChainerMN',
-    packages=find_packages(include=['yolo_dist', 'yolo_dist.*']),
+    # The files of jobs/ that commands read: a wheel holds a copy, a checkout the files themselves.
+    packages=[*find_packages(include=['yolo_dist', 'yolo_dist.*']), 'yolo_dist.repository.jobs'],
+    package_dir={'yolo_dist.repository.jobs': 'jobs'},
+    package_data={'yolo_dist.repository.jobs': ['launch.sh', 'sites/*.yaml']},
     python_requires='>=3.10,<3.13',
     install_requires=[
         'chainer==7.8.1',
@@ -36,6 +39,10 @@ setup(
         # on it brings a compiler for CUDA 13 that nothing here uses.
         'gpu': ['cupy-cuda12x[ctk]>=14,<15', 'nvidia-nccl-cu12>=2.18',
                 'nvidia-cudnn-cu12>=9.10,<10', 'nvidia-cudnn-frontend>=1.27,<1.29'],
+        # The same for Volta (the paper's V100) and older: cuDNN 9.11 dropped compute capabilities
+        # below 7.5.
+        'gpu-volta': ['cupy-cuda12x[ctk]>=14,<15', 'nvidia-nccl-cu12>=2.18',
+                      'nvidia-cudnn-cu12>=9.10,<9.11', 'nvidia-cudnn-frontend>=1.27,<1.29'],
         # The same for CUDA 13, whose drivers are 580 or newer.
         'gpu13': ['cupy-cuda13x[ctk]>=14,<15', 'nvidia-nccl-cu13>=2.27',
                   'nvidia-cudnn-cu13>=9.12,<10', 'nvidia-cudnn-frontend>=1.27,<1.29'],

@@ -117,16 +117,39 @@ print('before Chainer', file=sys.stderr)
     assert result.stderr.partition('before Chainer\n')[2] == ''
 
 
-def test_import_after_a_failed_import(python):
+@pytest.mark.parametrize('first', [
+    'import chainer', 'import chainer.links as L', 'from chainer.training import extensions',
+    'import chainermn', 'import chainermn.extensions', 'import onnx_chainer'])
+def test_import_after_a_failed_import(python, first):
     """A Chainer that could not be imported first is imported whole afterwards."""
-    result = python('-W', 'default', '-c', BLOCK + """
+    result = python('-W', 'default', '-c', BLOCK + f"""
 try:
-    import chainer
+    {first}
 except (AttributeError, ImportError):
     assert any(name.startswith('chainer.') for name in sys.modules)
 else:
     raise AssertionError('chainer imports without help: this test tests nothing')
-""" + IMPORTS + 'chainer.backends.cuda, chainer.functions.resize_images')
+""" + IMPORTS + """
+import numpy
+chainer.backends.cuda, chainer.functions.resize_images
+optimizer = chainer.optimizers.SGD().setup(chainer.links.Linear(2, 1))
+optimizer.update(lambda x: chainer.functions.sum(optimizer.target(x)), numpy.ones((1, 2), 'f'))
+assert optimizer.target.b.array == -.01
+""")
+    assert result.stderr == ''
+    assert result.returncode == 0
+
+
+def test_import_after_a_failed_import_of_chainercv(python):
+    """The same where ChainerCV came first (it warns of setuptools' own module itself)."""
+    result = python('-W', 'ignore', '-c', """
+try:
+    import chainercv
+except (AttributeError, ImportError):
+    pass
+else:
+    raise AssertionError('chainercv imports without help: this test tests nothing')
+""" + IMPORTS + 'chainercv.utils.bbox_iou, chainer.functions.resize_images')
     assert result.stderr == ''
     assert result.returncode == 0
 

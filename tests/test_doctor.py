@@ -73,6 +73,7 @@ def test_gpu_advice(found, words):
 
 
 GPU = {'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}
+VOLTA, TURING = GPU | {'compute_capability': '7.0'}, GPU | {'compute_capability': '7.5'}
 
 
 @pytest.mark.parametrize('found, words', [
@@ -83,7 +84,13 @@ GPU = {'name': 'GPU', 'memory_gib': 80.0, 'compute_capability': '9.0'}
      ['CHAINER_CUDNN=0 is set', 'no NCCL']),
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907}), ['no NCCL']),
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), []),
-], ids=['CPU', 'no BLAS', 'bare CuPy', 'no cuDNN by intent', 'no NCCL', 'all'])
+    (changed(devices=[GPU, VOLTA], cuda={'available': True, 'cudnn': 91100, 'nccl': 23203}),
+     ["GPU 1 has compute capability 7.0, cuDNN 91100 computes on 7.5 and newer only: "
+      "pip install '.[gpu-volta]'"]),
+    (changed(devices=[VOLTA], cuda={'available': True, 'cudnn': 91002, 'nccl': 23203}), []),
+    (changed(devices=[TURING], cuda={'available': True, 'cudnn': 92800, 'nccl': 23203}), []),
+], ids=['CPU', 'no BLAS', 'bare CuPy', 'no cuDNN by intent', 'no NCCL', 'all',
+        'Volta, cuDNN 9.11', 'Volta, cuDNN 9.10', 'Turing'])
 def test_slow_paths(found, words):
     """Each missing acceleration is one line, and a complete machine has none."""
     lines = slow_paths(found)
@@ -109,3 +116,48 @@ def test_report_with_a_gpu():
     assert 'GPU, 80.0 GiB, compute capability 9.0' in text
     assert 'libcuda' not in text
     assert text.endswith('Slow paths\n  none')
+
+
+BLOCK = """
+import runpy, sys
+sys.modules[BLOCKED] = None  # its import raises ModuleNotFoundError
+runpy.run_module('yolo_dist.doctor', run_name='__main__', alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize('module, package', [
+    ('numpy', 'numpy'), ('chainer', 'chainer'), ('chainercv', 'chainercv'), ('mpi4py', 'mpi4py'),
+    ('cv2', 'opencv-python-headless'), ('simplejpeg', 'simplejpeg'), ('lmdb', 'lmdb'),
+    ('defusedxml', 'defusedxml'), ('yaml', 'PyYAML'), ('pydantic', 'pydantic'),
+    ('numba', 'numba'), ('threadpoolctl', 'threadpoolctl'), ('matplotlib', 'matplotlib'),
+    ('tqdm', 'tqdm')])
+def test_a_missing_package_is_named(python, module, package):
+    """Without any one of the packages the report is whole, and says how to get it."""
+    result = python('-c', f'BLOCKED = {module!r}' + BLOCK)
+    assert result.returncode == 0, result.stderr
+    assert f'\n  {package} is not installed: pip install {package}\n' in result.stdout
+    assert '\nSlow paths\n' in result.stdout and 'Traceback' not in result.stderr
+
+
+def test_a_missing_dependency_of_a_package_is_named(python):
+    """Chainer without `six`, which it needs, is not Chainer missing."""
+    result = python('-c', 'BLOCKED = "six"' + BLOCK)
+    assert result.returncode == 0, result.stderr
+    assert '  chainer cannot be imported: six is not installed\n' in result.stdout
+
+
+def test_no_mpi_library(python, tmp_path):
+    """mpi4py without an MPI library: the report is whole and says what to do."""
+    result = python('-m', 'yolo_dist.doctor', env={'MPI4PY_LIBMPI': tmp_path / 'libmpi.so'})
+    assert result.returncode == 0, result.stderr
+    assert '  library                 none\n' in result.stdout
+    assert '  mpi4py cannot be imported: RuntimeError: cannot load MPI library; ' in result.stdout
+    assert "'.[mpi]' brings Open MPI" in result.stdout and '\nSlow paths\n' in result.stdout
+
+
+def test_a_damaged_package(python, tmp_path):
+    """A package whose import fails in its own way is named with the reason."""
+    (tmp_path / 'lmdb.py').write_text('raise OSError("liblmdb.so: file too short")')
+    result = python('-m', 'yolo_dist.doctor', env={'PYTHONPATH': tmp_path})
+    assert result.returncode == 0, result.stderr
+    assert 'lmdb cannot be imported: OSError: liblmdb.so: file too short; ' in result.stdout

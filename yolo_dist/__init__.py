@@ -1,7 +1,8 @@
 """Large-batch distributed training of Darknet53 and YOLOv3 on ChainerMN.
 
 Importing this package makes Chainer, ChainerMN and ChainerCV importable on current Python, NumPy
-and CuPy (see :mod:`yolo_dist.compat`), so it comes before them.
+and CuPy (see :mod:`yolo_dist.compat`), so it comes before them. A script whose imports are
+sorted needs ``import yolo_dist  # isort: split`` above the others.
 
 Conventions, as in ChainerCV:
 

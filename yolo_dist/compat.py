@@ -10,8 +10,6 @@ import sys
 import warnings
 from typing import NamedTuple
 
-import numpy as np
-
 
 class Repair(NamedTuple):
     """One replacement in the source text of one module, every time ``old`` occurs."""
@@ -211,6 +209,7 @@ def nms_gpu_post(mask, n_bbox, threads_per_block, col_blocks):
         tuple of (numpy.ndarray, int): Indices of the boxes to keep in the front of an int32
         ``(n_bbox,)``, and their number.
     """
+    import numpy as np  # here, as `doctor` also runs where NumPy is missing
     rows = mask.reshape(n_bbox, col_blocks)
     suppressed = np.zeros(col_blocks, dtype=np.uint64)
     selection = np.zeros(n_bbox, dtype=np.int32)

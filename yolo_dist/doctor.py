@@ -1,4 +1,5 @@
-"""What is installed and what would be slow: ``python -m yolo_dist.doctor``."""
+"""What is installed, missing or slow: ``python -m yolo_dist.doctor``."""
+import importlib
 import os
 import pathlib
 import shutil
@@ -6,18 +7,26 @@ import sys
 
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import CUPY_PACKAGES, environment
-from yolo_dist.kernels.cpu import is_cpu_backend_on
 
 # The number of processes and the own rank, as Open MPI, MPICH and Slurm tell a process.
 _LAUNCHERS = (('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK'), ('PMI_SIZE', 'PMI_RANK'),
               ('SLURM_NTASKS', 'SLURM_PROCID'))
+
+# What the package imports, and the package that brings it. MPI, which is loaded but not started,
+# comes after `environment` has forbidden mpi4py to start it.
+_REQUIRED = {
+    'numpy': 'numpy', 'chainer': 'chainer', 'chainercv': 'chainercv', 'mpi4py.MPI': 'mpi4py',
+    'cv2': 'opencv-python-headless', 'simplejpeg': 'simplejpeg', 'lmdb': 'lmdb',
+    'defusedxml': 'defusedxml', 'yaml': 'PyYAML', 'pydantic': 'pydantic', 'numba': 'numba',
+    'threadpoolctl': 'threadpoolctl', 'matplotlib': 'matplotlib', 'tqdm': 'tqdm'}
 
 # The driver that each of CuPy's wheels needs: its CUDA version, its own version.
 _LEAST_DRIVERS = {'cupy-cuda13x': (13000, 580), 'cupy-cuda11x': (11020, 450)}
 _LEAST_DRIVER = (12000, 525)
 
 _VERSIONS = (
-    "'.[gpu]' is CUDA 12, CuPy 14 and cuDNN 9; '.[gpu13]' the same for CUDA 13; or CuPy 12 or 13 "
+    "'.[gpu]' is CUDA 12, CuPy 14 and cuDNN 9; '.[gpu-volta]' the same with cuDNN 9.10, the last "
+    "for Volta; '.[gpu13]' the same for CUDA 13; or CuPy 12 or 13 "
     'with its own cuDNN 8: cupy-cuda12x<14 and nvidia-cudnn-cu12==8.9.7.29 (CuPy 12: NumPy 1)')
 
 
@@ -32,15 +41,45 @@ def main(arguments=None):
         'a slow path.')).parse_args(arguments)
     n_processes, rank = _launch()
     if rank == 0:
-        print('\n'.join(report(environment(load_mpi=True), n_processes)))
+        found = environment(load_mpi=True)
+        print('\n'.join(report(found, n_processes, find_missing())))
 
 
-def report(found, n_processes):
+def find_missing():
+    """Import what this package needs, and say what cannot be imported.
+
+    Returns:
+        list of str: One line for each, with the reason and what to do.
+    """
+    lines = []
+    for module, package in _REQUIRED.items():
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            needed = (error.name or module).partition('.')[0]
+            if needed == module.partition('.')[0]:
+                lines.append(f'{package} is not installed: pip install {package}')
+            else:
+                lines.append(f'{package} cannot be imported: {needed} is not installed')
+        # Packages that are damaged, or miss a library of the system, fail in many ways.
+        except Exception as error:
+            reason = str(error).strip().partition('\n')[0]
+            advice = ('install one, or load the module of your site'
+                      if module == 'mpi4py.MPI' else f'reinstall {package}')
+            if module == 'mpi4py.MPI':
+                advice += ": pip install '.[mpi]' brings Open MPI"
+            lines.append(f'{package} cannot be imported: {type(error).__name__}: {reason}; '
+                         f'{advice}')
+    return lines
+
+
+def report(found, n_processes, missing=()):
     """Put an environment into words.
 
     Args:
         found (dict): What :func:`yolo_dist.environment.environment` returns.
         n_processes (int): MPI processes of this launch, ``None`` without a launcher.
+        missing (sequence of str): What :func:`find_missing` returns.
 
     Returns:
         list of str: Lines to print.
@@ -53,6 +92,9 @@ def report(found, n_processes):
     if git:
         lines.append(_row('commit', git['commit'] + (' and changes' if git['dirty'] else '')))
 
+    if missing:
+        lines += ['Missing', *(f'  {line}' for line in missing)]
+
     lines += ['Devices', _row('CPU cores', found['cores'])]
     lines += [_row(f'GPU {i}', f'{gpu["name"]}, {gpu["memory_gib"]} GiB, compute capability '
                                f'{gpu["compute_capability"]}')
@@ -61,15 +103,15 @@ def report(found, n_processes):
         lines.append(_row('GPU', f'none: {cuda["reason"]}'))
         lines += [f'    {line}' for line in gpu_advice(found)]
 
-    lines += ['MPI', _row('library', found['mpi_library'].splitlines()[0]),
+    lines += ['MPI', _row('library', (found['mpi_library'] or 'none').splitlines()[0]),
               _row('mpiexec', _mpiexec()),
               _row('processes', n_processes or 'not launched by mpiexec')]
 
     lines.append('Acceleration')
     lines += [_row('BLAS', f'{blas["name"]} {blas["version"]}, {blas["architecture"]}, threads: '
                            f'{blas["threads"]}') for blas in found['blas']]
-    lines.append(_row('CPU backend', 'on' if is_cpu_backend_on() else
-                      'off: YOLO_DIST_CPU_BACKEND says so, or Numba is missing'))
+    lines.append(_row('CPU backend', 'on' if _is_cpu_backend_on() else
+                      'off: YOLO_DIST_CPU_BACKEND says so, or something for it is missing'))
     lines.append(_row('cuDNN', _cudnn(cuda)))
     lines.append(_row('NCCL', f'version {cuda["nccl"]}' if cuda['nccl'] else 'none'))
 
@@ -127,7 +169,7 @@ def slow_paths(found):
     if not cuda['available']:
         lines.append('no GPU: networks are computed on the CPU, gradients averaged by the '
                      '`naive` communicator')
-        if not is_cpu_backend_on():
+        if not _is_cpu_backend_on():
             lines.append('CPU backend off: Chainer computes by itself, several times slower')
     else:
         if not cuda['cudnn']:
@@ -135,9 +177,29 @@ def slow_paths(found):
                          f"times slower ({cuda['cudnn_reason']}); pip install '.[gpu]' brings it")
         if not cuda['nccl']:
             lines.append("no NCCL: no `pure_nccl`; pip install '.[gpu]' brings it")
+        lines += _dropped_gpus(found)
     if not found['blas']:
         lines.append('no optimised BLAS found under NumPy')
     return lines
+
+
+def _dropped_gpus(found):
+    version = found['cuda']['cudnn']
+    if not version:
+        return []
+    from yolo_dist.kernels.cudnn9.choice import least_compute_capability
+    least = least_compute_capability(version)
+    return [f'GPU {i} has compute capability {gpu["compute_capability"]}, cuDNN {version} computes '
+            f"on {least} and newer only: pip install '.[gpu-volta]' brings the last one for Volta"
+            for i, gpu in enumerate(found['devices']) if float(gpu['compute_capability']) < least]
+
+
+def _is_cpu_backend_on():
+    try:
+        from yolo_dist.kernels.cpu import is_cpu_backend_on
+    except ImportError:
+        return False
+    return is_cpu_backend_on()
 
 
 def _row(name, value):

@@ -29,12 +29,15 @@ def environment(*, load_mpi=False):
         load_mpi (bool): Whether to load the MPI library, without starting MPI, to ask its
             version. Otherwise it is asked only when MPI runs already.
 
+    Whatever is not installed, or cannot be imported, is missing from the result and no error.
+
     Returns:
         dict: Values that JSON can hold:
 
         * ``python``, ``platform``, ``hostname`` (str).
         * ``packages``: version of each package, ``None`` if it is not installed.
-        * ``mpi_library`` (str): What the MPI library says of itself; ``None`` if not asked.
+        * ``mpi_library`` (str): What the MPI library says of itself; ``None`` if not asked,
+          or if there is none.
         * ``blas``: one entry of ``name, version, architecture, threads`` for each library.
         * ``cores`` (int): Cores this process may use.
         * ``devices``: one entry of ``name, memory_gib, compute_capability`` for each GPU.
@@ -76,15 +79,22 @@ def _mpi_library(load):
     if 'mpi4py.MPI' not in sys.modules:
         if not load:
             return None
-        import mpi4py
-        mpi4py.rc.initialize = False
+        try:
+            import mpi4py
+            mpi4py.rc.initialize = False
+            import mpi4py.MPI
+        except (ImportError, RuntimeError):  # RuntimeError: mpi4py finds no MPI library
+            return None
     from mpi4py import MPI
     return MPI.Get_library_version().strip('\0\n ')
 
 
 def _blas():
-    import numpy  # noqa: F401  loads its BLAS
-    from threadpoolctl import threadpool_info
+    try:
+        import numpy  # noqa: F401  loads its BLAS
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return []
     return [{'name': library['internal_api'], 'version': library['version'],
              'architecture': library.get('architecture'), 'threads': library['num_threads']}
             for library in threadpool_info() if library['user_api'] == 'blas']
@@ -97,11 +107,15 @@ def _cores():
 
 
 def _cuda():
-    from chainer.backends import cuda
-
-    from yolo_dist.kernels.cudnn9.choice import name_of
     found = {'available': False, 'reason': None, 'driver': _driver_version(),
              'runtime': None, 'cudnn': None, 'cudnn_by': None, 'cudnn_reason': None, 'nccl': None}
+    try:
+        from chainer.backends import cuda
+
+        from yolo_dist.kernels.cudnn9.choice import name_of
+    except ImportError as error:
+        found['reason'] = f'Chainer cannot be imported: {_first_line(error)}'
+        return found, []
     if not cuda.available:
         found['reason'] = f'CuPy cannot be imported: {_first_line(cuda._resolution_error)}'
         return found, []

@@ -18,8 +18,8 @@ class NoDriver(Exception):
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """A function that says what there is: ``gpus(n, cudnn=True, disabled=False)``; gives a list
-    of the devices that were made current."""
+    """A function that says what there is: ``gpus(n, cudnn=True, disabled=False, version=92800,
+    capability=(9, 0))``; gives a list of the devices that were made current."""
     used = []
 
     class Device:
@@ -29,14 +29,17 @@ def gpus(monkeypatch):
         def use(self):
             used.append(self.name)
 
-    def have(n, *, cudnn=True, disabled=False):
+    def have(n, *, cudnn=True, disabled=False, version=92800, capability=(9, 0)):
         def get_device_count():
             if n is None:
                 raise NoDriver('no driver')
             return n
-        runtime = types.SimpleNamespace(getDeviceCount=get_device_count, CUDARuntimeError=NoDriver)
+        runtime = types.SimpleNamespace(
+            getDeviceCount=get_device_count, CUDARuntimeError=NoDriver,
+            getDeviceProperties=lambda i: dict(zip(('major', 'minor'), capability)))
         cupy = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime))
         for name, value in {'available': True, 'cupy': cupy, 'cudnn_enabled': cudnn,
+                            'libcudnn': types.SimpleNamespace(getVersion=lambda: version),
                             '_cudnn_disabled_by_user': disabled}.items():
             monkeypatch.setattr(cuda, name, value, raising=False)
         monkeypatch.setattr(chainer, 'get_device', Device)
@@ -79,6 +82,24 @@ def test_no_cudnn_is_an_error_unless_it_is_meant(gpus):
     used = gpus(1, cudnn=False, disabled=True)
     use_gpu(0)
     assert used == ['@cupy:0']
+
+
+@pytest.mark.parametrize('capability, version, is_good', [
+    ((7, 0), 91002, True), ((7, 0), 91100, False), ((7, 0), 92800, False), ((7, 5), 92800, True),
+    ((7, 0), 8907, True), ((6, 1), 91200, False), ((12, 0), 92800, True)])
+def test_cudnn_that_dropped_the_gpu(gpus, capability, version, is_good):
+    """Volta with cuDNN 9.11 is refused before training, unless cuDNN is switched off."""
+    used = gpus(1, capability=capability, version=version)
+    if is_good:
+        use_gpu(0)
+        assert used == ['@cupy:0']
+        return
+    with pytest.raises(InputError, match=rf'capability {capability[0]}\.{capability[1]}, but cuDNN '
+                       rf"{version} computes on 7\.5 .* pip install '\.\[gpu-volta\]'"):
+        use_gpu(0)
+    assert used == []
+    gpus(1, capability=capability, version=version, cudnn=False, disabled=True)
+    use_gpu(0)
 
 
 def test_process_takes_the_gpu_of_its_rank_in_the_node(gpus):

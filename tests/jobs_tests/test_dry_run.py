@@ -2,14 +2,14 @@
 
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
-from yolo_dist.config.sites import SITES, site_names
+from yolo_dist.config.sites import REPOSITORY, site_names
 from yolo_dist.submit import main
 
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
-REPOSITORY = SITES.parent.parent
 
 
 @pytest.fixture
@@ -19,8 +19,12 @@ def dry_run(tmp_path, monkeypatch, capsys):
         (tmp_path / 'experiments').symlink_to(REPOSITORY / 'experiments')
         monkeypatch.chdir(tmp_path)
         assert main([*arguments, '--dry-run']) == 0
-        return capsys.readouterr().out.replace(str(tmp_path.resolve()), '/home/user').replace(
-            str(REPOSITORY), '/home/user/yolo_dist')
+        output = capsys.readouterr().out
+        for path, stated in ((sys.prefix, '/home/user/yolo_dist/.venv'),
+                             (tmp_path.resolve(), '/home/user'),
+                             (REPOSITORY, '/home/user/yolo_dist')):
+            output = output.replace(str(path), stated)
+        return output
     return dry_run
 
 

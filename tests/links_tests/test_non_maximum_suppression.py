@@ -26,3 +26,15 @@ def test_no_boxes():
     """Nothing in, nothing out."""
     assert non_maximum_suppression(
         np.zeros((0, 4), 'f'), np.zeros(0, 'i'), np.zeros(0, 'f'), thresh=0.45).shape == (0,)
+
+
+@pytest.mark.parametrize('n_box', [17, 700, 5000])
+def test_equal_scores_keep_their_order(n_box):
+    """Of overlapping boxes with equal scores the first stays, and the order is the given one."""
+    rng = np.random.default_rng(n_box)
+    place = 10 * rng.permutation(np.repeat(np.arange(n_box), 2)).astype('f')
+    bbox = np.stack((place, 0 * place, place + 5, 0 * place + 5), axis=1)
+    score = (rng.integers(1, 4, n_box)[(place // 10).astype(int)] / 4).astype('f')
+    actual = non_maximum_suppression(bbox, np.zeros(2 * n_box, 'i'), score, thresh=0.45)
+    first = np.sort(np.unique(place, return_index=True)[1])
+    assert actual.tolist() == sorted(first.tolist(), key=lambda i: -score[i])

@@ -86,6 +86,19 @@ def test_no_images():
     assert YOLOv3(2, width=0.02).predict([], insize=64) == ([], [], [])
 
 
+def test_equal_candidates_enter_in_the_networks_order():
+    """Where the limit falls among equal scores, the first boxes enter."""
+    model = YOLOv3(n_fg_class=1, width=0.03)
+    model.score_thresh, model.max_candidates = 0.1, 300
+    index = np.arange(1000, dtype='f')
+    bbox = np.stack((10 * index, 0 * index, 10 * index + 5, 0 * index + 5), axis=1)
+    score = np.where(index % 10 == 9, 0.9, 0.5).astype('f')[:, None]
+    kept, _, kept_score = model._select(bbox, score)
+    better, equal = index[index % 10 == 9], index[index % 10 != 9]
+    assert (kept[:, 0] / 10).tolist() == [*better, *equal[:200]]
+    assert (np.diff(kept_score) <= 0).all()
+
+
 def test_candidates_are_limited_to_the_best():
     """With more candidates than the limit, those of the highest scores enter suppression."""
     model = YOLOv3(2, width=0.02)

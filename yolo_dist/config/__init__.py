@@ -10,9 +10,9 @@ a file does not say, it is asked for.
 
 from yolo_dist.config.files import differences, dump_config, load_config, rows, seeds
 from yolo_dist.config.sections import RunConfig
-from yolo_dist.config.sites import SITES, Site, load_site, site_names
+from yolo_dist.config.sites import REPOSITORY, Site, load_site, site_names
 
 __all__ = [
-    'RunConfig', 'SITES', 'Site', 'differences', 'dump_config', 'load_config', 'load_site', 'rows',
-    'seeds', 'site_names',
+    'REPOSITORY', 'RunConfig', 'Site', 'differences', 'dump_config', 'load_config', 'load_site',
+    'rows', 'seeds', 'site_names',
 ]

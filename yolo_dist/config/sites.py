@@ -2,7 +2,8 @@
 
 One YAML file a machine, under ``jobs/sites``; nothing else is edited to bring the package to
 a new one. Commands and options in it may use these shell variables, which the job script
-sets: ``$n_nodes``, ``$n_processes``, ``$processes_per_node`` and ``$repository``.
+sets: ``$n_nodes``, ``$n_processes``, ``$processes_per_node``, ``$repository`` (it holds
+``jobs/launch.sh``) and ``$environment`` (the Python environment that the job was submitted from).
 """
 
 import pathlib
@@ -16,7 +17,12 @@ from yolo_dist.config.problems import validate
 from yolo_dist.config.sections import Count, NonNegative, Positive, Section, Text
 from yolo_dist.errors import InputError
 
-SITES = pathlib.Path(__file__).resolve().parents[2] / 'jobs' / 'sites'
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+
+# The folder that holds `jobs/`: the checkout, or the copy that setup.py puts into a wheel.
+REPOSITORY = next((path for path in (_PACKAGE / 'repository', _PACKAGE.parent)
+                   if (path / 'jobs' / 'launch.sh').is_file()), _PACKAGE.parent)
+SITES = REPOSITORY / 'jobs' / 'sites'
 
 # What an option of the submission may name; the scheduler does not expand variables.
 OPTION_VARIABLES = ('n_nodes', 'n_processes', 'processes_per_node')
@@ -141,7 +147,7 @@ class Site(Section):
 
 
 def site_names():
-    """Names of the site files that come with the repository.
+    """Names of the site files that come with the package.
 
     Returns:
         list of str: Sorted; empty where ``jobs/sites`` is not there.

@@ -4,6 +4,7 @@ import numpy as np
 from chainer.backends import cuda
 
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cudnn9.choice import least_compute_capability
 
 # model.dtype: Chainer's dtype, and what `use_cudnn_tensor_core` allows.
 _PRECISIONS = {'float32': (np.dtype(np.float32), 'auto'),
@@ -30,7 +31,7 @@ def check_gpu(number):
 
     Raises:
         InputError: If there is no such GPU, or no cuDNN for it and nobody has said that this is
-            meant (``CHAINER_CUDNN=0``, Chainer's own switch).
+            meant (``CHAINER_CUDNN=0``, Chainer's own switch), or one that dropped this GPU.
     """
     if number >= n_gpus():
         raise InputError(f'GPU {number}: CuPy finds {n_gpus()} GPUs here; '
@@ -40,6 +41,19 @@ def check_gpu(number):
             'there is a GPU but no cuDNN for it, so Chainer would convolve many times slower; '
             "pip install '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
             'missing, and CHAINER_CUDNN=0 in the environment goes on without')
+    if cuda.cudnn_enabled:
+        _check_capability(number, cuda.libcudnn.getVersion())
+
+
+def _check_capability(number, version):
+    properties = cuda.cupy.cuda.runtime.getDeviceProperties(number)
+    found = float(f'{properties["major"]}.{properties["minor"]}')
+    least = least_compute_capability(version)
+    if found < least:
+        raise InputError(
+            f'GPU {number} has compute capability {found}, but cuDNN {version} computes on '
+            f'{least} and newer only; install cuDNN 9.10, the last one for Volta: '
+            "pip install '.[gpu-volta]'")
 
 
 def use_gpu(number):

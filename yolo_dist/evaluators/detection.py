@@ -56,10 +56,24 @@ def score_detections(results, use_07_metric, class_names):
     Returns:
         dict: See :func:`evaluate_detection`.
     """
-    scored = eval_detection_voc(*zip(*results), use_07_metric=use_07_metric)
+    bboxes, labels, scores, *truth = zip(*results)
+    scored = eval_detection_voc(bboxes, labels, _ranks(scores), *truth,
+                                use_07_metric=use_07_metric)
     ap = np.full(len(class_names), np.nan)
     ap[:len(scored['ap'])] = scored['ap']
     return {'map_percent': 100 * float(np.nanmean(ap)) if not np.isnan(ap).all() else 0.0,
             'ap_percent': {name: None if np.isnan(value) else 100 * float(value)
                            for name, value in zip(class_names, ap)},
             'n_images': len(results)}
+
+
+def _ranks(scores):
+    """Distinct scores in the order of the given ones; of equal ones the first is the best.
+
+    ChainerCV sorts by the score alone and not stably: the curve of equal scores would depend on
+    the sort of this CPU.
+    """
+    flat = np.concatenate(scores)
+    ranks = np.empty(len(flat))
+    ranks[np.argsort(-flat, kind='stable')] = np.arange(len(flat), 0, -1)
+    return np.split(ranks, np.cumsum([len(score) for score in scores])[:-1])

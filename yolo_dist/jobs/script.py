@@ -2,8 +2,9 @@
 
 import pathlib
 import shlex
+import sys
 
-from yolo_dist.config import SITES
+from yolo_dist.config import REPOSITORY
 from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import format_seconds
 from yolo_dist.runs.run_directory import write_whole
@@ -20,18 +21,18 @@ def job_script(job, *, work_directory):
         str: A bash script.
 
     Raises:
-        InputError: If the package is not in a checkout, which holds the launcher.
+        InputError: If the launcher is missing, from the checkout or from the installed package.
     """
-    repository = SITES.parent.parent
-    if not (repository / 'jobs' / 'launch.sh').is_file():
-        raise InputError(f'there is no {repository / "jobs" / "launch.sh"}, which runs inside '
-                         'each job; submit from a checkout of the repository')
+    if not (REPOSITORY / 'jobs' / 'launch.sh').is_file():
+        raise InputError(f'there is no {REPOSITORY / "jobs" / "launch.sh"}, which runs inside '
+                         'each job; install the package again, or submit from a checkout')
     site = job.site
     lines = [
         '#!/bin/bash',
         *(f'# {line}' for line in _comments(job)),
         '',
-        _assign('repository', repository),
+        _assign('repository', REPOSITORY),
+        _assign('environment', sys.prefix),
         _assign('work_directory', pathlib.Path(work_directory).resolve()),
         _assign('run_directory', job.directory),
         _assign('scheduler', site.scheduler),

@@ -17,7 +17,7 @@ def non_maximum_suppression(bbox, label, score, *, thresh):
 
     Returns:
         ndarray: Int64 indices of the boxes that stay, sorted by class, then
-        by falling score.
+        by falling score, equal scores in the given order (OpenCV's sort is stable).
     """
     if not len(bbox):
         return np.zeros(0, np.int64)

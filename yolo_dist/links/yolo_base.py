@@ -150,7 +150,8 @@ class YOLOBase(chainer.Chain):
     def _select(self, bbox, score):
         index = np.flatnonzero(score >= self.score_thresh)
         if len(index) > self.max_candidates:
-            best = np.argpartition(-score.flat[index], self.max_candidates)
+            # Stable: of equal scores the first in the network's order enter.
+            best = np.argsort(-score.flat[index], kind='stable')
             index = np.sort(index[best[:self.max_candidates]])
         i_box, label = np.divmod(index, score.shape[1])
         bbox, score = bbox[i_box], score.flat[index]

@@ -174,14 +174,21 @@ def test_plan_is_kept(frontend):
         assert len(frontend.graphs) == n, change
 
 
-def test_plan_of_each_device_and_thread(frontend, monkeypatch):
-    """Two devices, and two threads with their handles, do not share a plan."""
-    run()
-    monkeypatch.setattr(device, 'number', lambda: 1)
-    run()
-    monkeypatch.setattr('threading.get_ident', lambda: -1)
-    run()
-    assert len(frontend.graphs) == 3
+def test_plan_of_each_handle(frontend, monkeypatch):
+    """Handles do not share a plan: a thread that got the number of an ended one has another."""
+    handles = [object(), object()]
+    for n, handle in enumerate([handles[0], handles[1], handles[0], handles[1]]):
+        monkeypatch.setattr(device, 'handle', lambda handle=handle: handle)
+        run()  # the double refuses a plan of another handle
+        assert len(frontend.graphs) == min(n + 1, 2)
+
+
+def test_plans_of_a_later_thread(frontend, monkeypatch):
+    """A handle that is gone leaves no plan to one that is made at its address."""
+    for n in range(5):
+        monkeypatch.setattr(device, 'handle', lambda handle=object(): handle)
+        run()
+        assert len(frontend.graphs) == n + 1
 
 
 @pytest.mark.parametrize('changes, expected', [

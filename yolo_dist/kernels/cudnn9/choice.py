@@ -25,6 +25,19 @@ def load():
     return functions, constants
 
 
+def least_compute_capability(version):
+    """Say which GPUs a cuDNN computes on.
+
+    Args:
+        version (int): Of cuDNN, such as 91002 for 9.10.2 and 8907 for 8.9.7.
+
+    Returns:
+        float: Compute capability of the oldest GPU: 7.5 from cuDNN 9.11 on, which dropped
+        Volta (7.0), 5.0 for those before.
+    """
+    return 7.5 if version >= 91100 else 5.0
+
+
 def name_of(cudnn):
     """Says in words which one Chainer has.
 

@@ -1,5 +1,4 @@
 """Convolution and its two gradients as graphs of ``nvidia-cudnn-frontend``."""
-import threading
 from typing import NamedTuple
 
 from yolo_dist.kernels.cudnn9 import device, layout
@@ -237,13 +236,14 @@ def run(problem, arrays, *, auto_tune):
         RuntimeError: If cuDNN has no plan for it; says what would have one.
     """
     handle = device.handle()
-    # A thread has a handle of its own, and a plan belongs to the handle it was built with.
-    key = problem, device.number(), threading.get_ident()
-    plan = _plans.get(key)
+    # A plan belongs to the handle it was built with: one for each thread and device. Kept with the
+    # handle, it cannot meet another one that has got the same number or address.
+    plans = _plans.setdefault(id(handle), (handle, {}))[1]
+    plan = plans.get(problem)
     if plan is None:
         import cudnn
         try:
-            plan = _plans[key] = _Plan(problem, handle)
+            plan = plans[problem] = _Plan(problem, handle)
         except cudnn.cudnnGraphNotSupportedError as error:
             raise RuntimeError(
                 f'cuDNN has no plan for {problem}; allow it more memory '
