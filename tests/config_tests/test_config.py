@@ -241,8 +241,8 @@ def test_a_wrong_row_is_explained(sweep, runs, message):
     assert message in str(caught.value)
 
 
-NO_NAMES = ['a\nrm -rf b', 'a\rb', 'a\u2028b', 'a\x1b[2J', '../a', 'a/../b', '/tmp/a', 'a//b', 'a/',
-            '.', '..', '', ' a', 'a ', '-rf', 'a/-b', 'a\\b', 'n' * 201]
+NO_NAMES = ['a\nrm -rf b', 'a\rb', 'a\u2028b', 'a\x1b[2J', '../a', 'a/../b', '/tmp/a', 'a//b',
+            'a/', '.', '..', '', ' a', 'a ', '-rf', 'a/-b', 'a\\b', 'n' * 201]
 
 
 @pytest.mark.parametrize('name', NO_NAMES)
