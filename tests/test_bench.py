@@ -73,7 +73,7 @@ def test_roofline_counts_what_a_step_needs(input_size, needed, training, n_passe
     (['train', '--model', 'resnet50'], "invalid choice: 'resnet50'"),
     (['train', '--input-size', '100'], 'found 100, expected a multiple of 32'),
     (['train', '--batch', '0'], 'found 0, expected at least 1'),
-    (['infer', '--width', '-1'], 'expected a positive number'),
+    (['infer', '--width', '-1'], 'expected a finite number above 0'),
     (['loss', '--model', 'darknet53'], "invalid choice: 'darknet53'"),
     (['train', '--json', 'no/such/folder.json'], 'its folder does not exist'),
     (['gpu'], 'GPU 0: CuPy finds 0 GPUs here'),

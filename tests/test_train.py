@@ -391,7 +391,8 @@ def test_a_loader_process_gives_the_same_run(train, trained, tmp_path):
     done = train('yolo_v3', set=['data.n_loader_processes=2'])
     assert done.returncode == 0, done.stderr
     assert 'Warning' not in done.stderr
-    assert_equal(*(snapshot_files(path)[0] for path in (without, tmp_path / 'results/quickstart_yolo_v3')))
+    directories = without, tmp_path / 'results/quickstart_yolo_v3'
+    assert_equal(*(snapshot_files(directory)[0] for directory in directories))
 
 
 # How it fails.

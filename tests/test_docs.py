@@ -1,0 +1,53 @@
+"""What the documentation names is there."""
+import functools
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')])
+COMMAND = re.compile(r'-m yolo_dist\.(\w+)([^`\n]*)')
+
+pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+
+
+@pages
+def test_links_and_pictures_exist(page):
+    """Relative links lead to files of the repository."""
+    for target in re.findall(r'\]\(([^)#]+)', page.read_text()):
+        if not target.startswith('http'):
+            assert (page.parent / target).exists(), target
+
+
+@pages
+def test_files_between_backticks_exist(page):
+    """A path of the repository is not named after it has moved."""
+    for name in re.findall(r'`((?:yolo_dist|experiments|jobs|tests|docs)/[\w/.]+)`',
+                           page.read_text()):
+        assert (ROOT / name).exists(), name
+
+
+@functools.cache
+def help_of(run, module, command):
+    return run('-m', f'yolo_dist.{module}', *command, '--help').stdout
+
+
+@pages
+def test_commands_and_options_exist(page, python):
+    """Each `python -m yolo_dist.X` is a command, and takes each option that stands behind it."""
+    for module, arguments in COMMAND.findall(page.read_text().replace('\\\n', ' ')):
+        assert (ROOT / f'yolo_dist/{module}.py').exists(), module
+        arguments = arguments.partition('#')[0]
+        word = re.match(r' (\w+)', arguments) if module == 'bench' else None
+        text = help_of(python, module, (word[1],) if word else ())
+        for option in re.findall(r'(--[a-z][\w-]*)', arguments):
+            assert option in text, (module, option)
+
+
+def test_readme_takes_two_minutes():
+    """It stays a first page; the rest lives in docs/, and each page is linked."""
+    readme = (ROOT / 'README.md').read_text()
+    assert len(readme.splitlines()) <= 140
+    for page in (ROOT / 'docs').glob('*.md'):
+        assert f'(docs/{page.name})' in readme
