@@ -189,8 +189,9 @@ def _dropped_gpus(found):
         return []
     from yolo_dist.kernels.cudnn9.choice import least_compute_capability
     least = least_compute_capability(version)
-    return [f'GPU {i} has compute capability {gpu["compute_capability"]}, cuDNN {version} computes '
-            f"on {least} and newer only: pip install '.[gpu-volta]' brings the last one for Volta"
+    return [f'GPU {i} has compute capability {gpu["compute_capability"]}, cuDNN {version} '
+            f"computes on {least} and newer only: pip install '.[gpu-volta]' brings the last one "
+            'for Volta'
             for i, gpu in enumerate(found['devices']) if float(gpu['compute_capability']) < least]
 
 

@@ -11,9 +11,8 @@ import signal
 import sys
 import traceback
 
-import threadpoolctl
-
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu.threads import limit_threads
 
 # What schedulers send before they end a job.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -83,11 +82,11 @@ def _abort(world, status):
 
 
 def _share_cores(world):
-    # Without this each process starts as many BLAS threads as the node has cores.
+    # Without this each library of each process starts as many threads as the node has cores.
     from mpi4py import MPI
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     cores = set().union(*node.allgather(os.sched_getaffinity(0)))
-    threadpoolctl.threadpool_limits(max(1, len(cores) // node.size))
+    limit_threads(max(1, len(cores) // node.size))
     node.Free()
 
 

@@ -3,10 +3,10 @@
 import warnings
 
 import chainer
-import cv2
 from chainer.iterators import MultiprocessIterator, SerialIterator
 
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu.threads import limit_threads
 from yolo_dist.training.host_memory import keep_freed_memory
 
 
@@ -21,7 +21,7 @@ class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
 
     def __setstate__(self, state):
         # Who gets a copy is a loader process: one of many, each at work on an image of its own.
-        cv2.setNumThreads(1)
+        limit_threads(1)
         keep_freed_memory()
         self.__dict__.update(state)
 

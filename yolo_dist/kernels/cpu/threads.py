@@ -4,6 +4,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import threadpoolctl
 
 _blas = None
@@ -25,7 +26,7 @@ def n_threads():
     """Number of threads that this process may use.
 
     It is the limit of the BLAS library, which ``OPENBLAS_NUM_THREADS``,
-    ``threadpoolctl`` and :mod:`yolo_dist.distributed.communicator` set, so that P
+    ``threadpoolctl`` and :func:`limit_threads` set, so that P
     processes on c cores do not fight for them. Inside :func:`parallel` it is
     1.
 
@@ -35,6 +36,20 @@ def n_threads():
     if getattr(_local, 'is_inside', False):
         return 1
     return max([library.get_num_threads() or 1 for library in _blas_libraries()], default=1)
+
+
+def limit_threads(n):
+    """Limits the threads of every library in this process: BLAS, OpenMP and OpenCV.
+
+    The kernels follow the limit of BLAS. Numba starts no threads of its own here: no kernel is
+    compiled with ``parallel=True``.
+
+    Args:
+        n (int): Threads of each library, at least 1.
+    """
+    threadpoolctl.threadpool_limits(n)
+    # OpenCV's pool is its own and no library that threadpoolctl knows.
+    cv2.setNumThreads(n)
 
 
 def n_useful_threads(n_parts):
