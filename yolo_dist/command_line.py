@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def positive_number(text):
-    """The type of an option: a finite number above 0.
+    """Return the type of an option: a finite number above 0.
 
     Args:
         text (str): What the user gave.
@@ -43,7 +43,7 @@ def positive_number(text):
 
 
 def run_serial(main):
-    """Runs the ``main`` of a tool that needs no MPI and exits with its status.
+    """Run the ``main`` of a tool that needs no MPI and exit with its status.
 
     Args:
         main (callable): Called without arguments; returns ``None`` or a status.

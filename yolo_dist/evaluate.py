@@ -24,7 +24,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Evaluates a run; the same code in every process.
+    """Evaluate a run; the same code in every process.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.

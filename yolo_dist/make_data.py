@@ -9,7 +9,7 @@ _MAKERS = {'mini-imagenet': make_mini_imagenet, 'mini-voc': make_mini_voc}
 
 
 def main(arguments=None):
-    """Makes one data set.
+    """Make one data set.
 
     Args:
         arguments (list of str): Command line; ``None`` means that of the process.

@@ -28,7 +28,7 @@ def parse_arguments(argv=None):
 
 
 def _write_page(page, out):
-    """Writes the files of a page; returns the Markdown lines that show its figures."""
+    """Write the files of a page; return the Markdown lines that show its figures."""
     lines = []
     for name, figure in page.figures.items():
         save_figure(figure, out, name)
@@ -40,7 +40,7 @@ def _write_page(page, out):
 
 
 def _copy_examples(experiments, out):
-    """Copies the pictures that `evaluate` drew; returns the Markdown lines that show them."""
+    """Copy the pictures that `evaluate` drew; return the Markdown lines that show them."""
     lines = []
     for record in (record for experiment in experiments for record in experiment.records):
         picture = record.directory / 'examples.png'
@@ -52,7 +52,7 @@ def _copy_examples(experiments, out):
 
 
 def main(argv=None):
-    """Writes the report and prints its tables.
+    """Write the report and print its tables.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.

@@ -51,7 +51,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Submits, shows what would be submitted, or shows states.
+    """Submit, shows what would be submitted, or show states.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.
@@ -111,7 +111,7 @@ def chosen_runs(arguments):
 
 
 def create_jobs(arguments, source):
-    """The jobs that the command line means on one site, each run once."""
+    """Return the jobs that the command line means on one site, each run once."""
     site = load_site(source)
     jobs = {}
     for row, seed in chosen_runs(arguments):
@@ -122,7 +122,7 @@ def create_jobs(arguments, source):
 
 
 def print_jobs(jobs):
-    """Prints what submitting would do, as shell commands; what is missing, as comments."""
+    """Print what submitting would do, as shell commands; what is missing, as comments."""
     for job in jobs:
         command = SCHEDULERS[job.site.scheduler].submission(job)
         for problem in missing_prerequisites(job.config, results=job.results):
@@ -137,7 +137,7 @@ def print_jobs(jobs):
 
 
 def check_jobs(jobs):
-    """Checks all jobs before the first is queued.
+    """Check all jobs before the first is queued.
 
     Returns:
         list of Job: Those that are not done yet.
@@ -203,7 +203,7 @@ def _wait(process):
 
 
 def show_states(arguments):
-    """Prints a line for each run of the experiment, then how many are in which state."""
+    """Print a line for each run of the experiment, then how many are in which state."""
     results = arguments.results
     if results is None:
         results = 'results' if arguments.site is None else load_site(arguments.site).results

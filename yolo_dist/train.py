@@ -149,7 +149,7 @@ def main(argv=None):
 
 
 def _run(trainer, model, results, n_iterations, comm, interruption):
-    """Runs the trainer and leaves the run directory in a state that says how it ended."""
+    """Run the trainer and leaves the run directory in a state that says how it ended."""
     try:
         trainer.run(show_loop_exception_msg=False)
     except TrainingDiverged as error:
@@ -174,7 +174,7 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
 
 
 def print_plan(argv=None):
-    """Prints what a run will take; starts neither MPI nor CUDA.
+    """Print what a run will take; starts neither MPI nor CUDA.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.

@@ -48,7 +48,7 @@ def _create_update(arguments, n_workers, dtype):
 
 
 def measure_carrying(arguments):
-    """Times K updates of one worker, and one update of K workers, with the same images.
+    """Time K updates of one worker, and one update of K workers, with the same images.
 
     Args:
         arguments (~argparse.Namespace): Of the command line.

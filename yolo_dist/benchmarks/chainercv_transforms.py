@@ -9,7 +9,7 @@ _MEAN = np.array([123.15163084, 115.90288257, 103.0626238], np.float32)[:, None,
 
 
 def create(task, dataset, input_size_px):
-    """Makes a run over all examples, by the parts of ChainerCV's own training examples.
+    """Make a run over all examples, by the parts of ChainerCV's own training examples.
 
     Args:
         task ({'classification', 'detection'}): Random sized crop, resize, flip and mean; or

@@ -65,7 +65,7 @@ def busy_seconds_of(function):
 
 
 def create_peak(dtype):
-    """Makes the matrix product that stands for the GPU's peak in a precision.
+    """Make the matrix product that stands for the GPU's peak in a precision.
 
     Args:
         dtype ({'float32', 'tf32', 'mixed16'}): As in ``model.dtype``.

@@ -61,7 +61,7 @@ def run_case(case, *, device, repeats):
 
 
 def run_tests(device, *, root=_ROOT):
-    """Runs the tests that are marked ``gpu``.
+    """Run the tests that are marked ``gpu``.
 
     Args:
         device (int): Number of the GPU, the only one that the tests see.
@@ -88,7 +88,7 @@ def run_tests(device, *, root=_ROOT):
 
 
 def record_gpu(arguments):
-    """Runs the tests and the benchmark of a GPU and writes the record.
+    """Run the tests and the benchmark of a GPU and write the record.
 
     Args:
         arguments (~argparse.Namespace): ``device``, ``repeats`` and ``json``, the file.

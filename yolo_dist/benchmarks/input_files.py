@@ -18,7 +18,7 @@ _CLASS_NAME = 'person'
 
 
 def make_photographs():
-    """Makes JPEGs of 640 x 480 px from the photographs of scikit-image and scikit-learn.
+    """Make JPEGs of 640 x 480 px from the photographs of scikit-image and scikit-learn.
 
     A photograph is continued by its mirror image, as enlarging it would make it smooth and easy
     to compress; every fourth piece is upright.
@@ -46,7 +46,7 @@ def make_photographs():
 
 
 def read_photographs(directory):
-    """Reads the JPEGs of a folder and its sub-folders, at most 256 evenly spread ones.
+    """Read the JPEGs of a folder and its sub-folders, at most 256 evenly spread ones.
 
     Args:
         directory (str): The folder, for example ``data.root`` of an experiment.
@@ -67,7 +67,7 @@ def read_photographs(directory):
 
 
 def write_tree(root, files):
-    """Writes ``VOC2007/{Annotations,JPEGImages,ImageSets/Main/trainval.txt}``.
+    """Write ``VOC2007/{Annotations,JPEGImages,ImageSets/Main/trainval.txt}``.
 
     Each image has three objects at fixed places.
 

@@ -68,7 +68,7 @@ class Pipeline:
         self._epoch = 0
 
     def run(self):
-        """Makes every example once, with new draws each time."""
+        """Make every example once, with new draws each time."""
         self._epoch += 1
         for i in range(len(self.dataset)):
             self._augment(self.dataset.read_example(i), i)
@@ -101,7 +101,7 @@ class _Transform:
 
 
 def measure_input(arguments):
-    """Times both tasks' pipelines, bare decoding and ChainerCV's transforms on the same files.
+    """Time both tasks' pipelines, bare decoding and ChainerCV's transforms on the same files.
 
     All in this process with one thread, which keeps its memory as loader processes do; bare
     decoding has the files in memory already.

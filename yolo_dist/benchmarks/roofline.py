@@ -94,7 +94,7 @@ class Roofline:
         self.contestants = {'sgemm': sgemm, 'copy': _create_copy()}
 
     def figures(self, timings):
-        """Puts the limits beside the step.
+        """Put the limits beside the step.
 
         Args:
             timings (dict of str to Timing): Of the contestants and of ``ours``.

@@ -26,7 +26,7 @@ def _timed(comm, function):
 
 
 def measure_scaling(arguments):
-    """Times a training step of one process, of all at once, and the mean of gradients.
+    """Time a training step of one process, of all at once, and the mean of gradients.
 
     Collective. In each round first the root trains alone while the others sleep,
     then all train side by side, then all average their gradients.

@@ -44,7 +44,7 @@ def _host_seconds(function):
 
 
 def alternate(contestants, *, repeats, warm_up=1, seconds_of=_host_seconds):
-    """Times contestants in turn.
+    """Time contestants in turn.
 
     On a machine shared with others the speed of one moment says little; the ratio
     of two neighbouring moments says more (:func:`ratio`). Short calls are repeated
@@ -92,7 +92,7 @@ def ratio(slower, faster):
 
 
 def create_sgemm():
-    """Makes the contestant that stands for the machine's peak.
+    """Make the contestant that stands for the machine's peak.
 
     Returns:
         tuple: A callable, and the floating-point operations of one call.

@@ -124,7 +124,7 @@ class _YOLOv2(nn.Module):
 
 
 def build_torch_network(name, n_class, *, width):
-    """Builds one of the four networks.
+    """Build one of the four networks.
 
     Args:
         name ({'darknet19', 'darknet53', 'yolo_v2', 'yolo_v3'}): Which.

@@ -11,7 +11,7 @@ def is_torch_there():
 
 
 def check_torch():
-    """Checks that PyTorch is there.
+    """Check that PyTorch is there.
 
     Raises:
         InputError: If it is not.
@@ -23,7 +23,7 @@ def check_torch():
 
 def create_torch_step(name, *, input_size, batch, width, threads, training, gpu=None,
                       dtype='float32'):
-    """Makes a step of training or inference.
+    """Make a step of training or inference.
 
     On a GPU as its users are told to: channels last, cuDNN's benchmark on, automatic mixed
     precision with its gradient scaler for ``mixed16``.

@@ -31,13 +31,13 @@ def default_size(name):
 
 
 def build_model(name, *, width):
-    """Builds one of the four networks with the paper's number of classes."""
+    """Build one of the four networks with the paper's number of classes."""
     np.random.seed(0)
     return _CLASSES[name](N_CLASS[name], width=width)
 
 
 def create_batch(name, *, input_size, batch):
-    """Makes a random batch.
+    """Make a random batch.
 
     Args:
         name (str): A key of ``N_CLASS``.
@@ -64,7 +64,7 @@ def _create_train_chain(name, model):
 
 
 def create_train_chain(name, *, width):
-    """Makes a network with its loss.
+    """Make a network with its loss.
 
     Args:
         name (str): A key of ``N_CLASS``.
@@ -82,7 +82,7 @@ def _send(device, link, arrays):
 
 
 def create_training_step(name, *, input_size, batch, width, device='@numpy'):
-    """Makes a step of training: forward, loss, backward, weight decay, update.
+    """Make a step of training: forward, loss, backward, weight decay, update.
 
     Args:
         name (str): A key of ``N_CLASS``.
@@ -111,7 +111,7 @@ def create_training_step(name, *, input_size, batch, width, device='@numpy'):
 
 
 def create_inference(name, *, input_size, batch, width, device='@numpy'):
-    """Makes a forward pass without graph; arguments as of :func:`create_training_step`."""
+    """Make a forward pass without graph; arguments as of :func:`create_training_step`."""
     model = build_model(name, width=width)
     imgs, *_ = _send(device, model, create_batch(name, input_size=input_size, batch=batch))
 
@@ -122,7 +122,7 @@ def create_inference(name, *, input_size, batch, width, device='@numpy'):
 
 
 def create_selection(name, *, input_size, width):
-    """Makes what follows the forward pass of a detector: decoding and suppression.
+    """Make what follows the forward pass of a detector: decoding and suppression.
 
     Args:
         name (str): A detector.
@@ -147,7 +147,7 @@ def create_selection(name, *, input_size, width):
 
 
 def create_loss(name, *, input_size, batch, device='@numpy'):
-    """Makes target assignment, loss and its gradient on the network's outputs.
+    """Make target assignment, loss and its gradient on the network's outputs.
 
     Args:
         name (str): A detector.

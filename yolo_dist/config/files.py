@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path, kind):
-    """Reads a YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping.
 
     Args:
         path (str): The file.
@@ -113,7 +113,7 @@ def seeds(path):
 
 
 def load_config(path, *, row=None, overrides=(), results='results'):
-    """Loads one run.
+    """Load one run.
 
     Args:
         path (str): An experiment file, or the ``config.yaml`` of a run directory.
@@ -206,7 +206,7 @@ def _assumptions(content):
 
 
 def dump_config(config):
-    """The run as YAML that :func:`load_config` reads back to an equal run.
+    """Return the run as YAML that :func:`load_config` reads back to an equal run.
 
     Args:
         config (RunConfig): A run.

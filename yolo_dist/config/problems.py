@@ -8,7 +8,7 @@ from yolo_dist.errors import InputError
 
 
 def validate(section_class, content, path):
-    """Turns the content of a file into a section, or says what is wrong with it.
+    """Turn the content of a file into a section, or say what is wrong with it.
 
     Args:
         section_class (type): A class of :mod:`~yolo_dist.config.sections`.
@@ -30,7 +30,7 @@ def validate(section_class, content, path):
 
 
 def describe(value):
-    """A value as an error message shows it; mappings and lists by their kind."""
+    """Return a value as an error message shows it; mappings and lists by their kind."""
     if isinstance(value, dict):
         return 'a mapping'
     if isinstance(value, list):

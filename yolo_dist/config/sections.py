@@ -36,7 +36,7 @@ def _is_folder_name(text):
 
 
 def _name_of_folders(text):
-    """A name becomes a folder below --results, and a line of a job script."""
+    """Return a name becomes a folder below --results, and a line of a job script."""
     if not all(map(_is_folder_name, text.split('/'))):
         raise ValueError(
             'expected a name that can be a folder: printable, on one line, without a backslash, '
@@ -57,7 +57,7 @@ Name = Annotated[str, pydantic.AfterValidator(_name_of_folder)]
 
 
 def _renamed(**new_names):
-    """A validator that reads the names in files and run directories of version 0.1 as today's."""
+    """Return a validator that reads names of version 0.1 as those of today."""
     return pydantic.BeforeValidator(
         lambda name: new_names.get(name, name) if isinstance(name, str) else name)
 

@@ -156,7 +156,7 @@ def site_names():
 
 
 def load_site(name_or_path):
-    """Loads a site file.
+    """Load a site file.
 
     Args:
         name_or_path (str): A name of ``jobs/sites``, such as ``abci_2018``, or the path of

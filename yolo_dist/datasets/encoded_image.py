@@ -82,7 +82,7 @@ class EncodedImage:
         self.shape = (3, *size_hw)
 
     def decode(self):
-        """Decodes the image in full size.
+        """Decode the image in full size.
 
         Returns:
             ndarray: uint8 ``(3, H, W)`` in [0, 255], RGB. A view of interleaved memory: OpenCV
@@ -96,7 +96,7 @@ class EncodedImage:
         return self._pixels.transpose(2, 0, 1)
 
     def decode_rgbx(self, shrink=1, n_rows=None):
-        """Decodes the image for OpenCV, which is faster with four channels than with three.
+        """Decode the image for OpenCV, which is faster with four channels than with three.
 
         Args:
             shrink ({1, 2, 4, 8}): What the size may be divided by.
@@ -184,7 +184,7 @@ def _cached_memory(n_bytes):
 
 
 def _turn(pixels, orientation):
-    """The picture ``(H, W, C)`` as EXIF's ``orientation`` wants it shown."""
+    """Return the picture ``(H, W, C)`` as EXIF's ``orientation`` wants it shown."""
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):

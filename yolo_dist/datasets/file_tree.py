@@ -20,7 +20,7 @@ _BYTES_PER_COMMIT = 64 << 20
 
 
 def open_file_tree(root):
-    """Opens what ``data.root`` names: a folder, or a file that :func:`pack_files` wrote.
+    """Open what ``data.root`` names: a folder, or a file that :func:`pack_files` wrote.
 
     Args:
         root (str or ~pathlib.Path): The folder, or the file.
@@ -61,7 +61,7 @@ class FolderTree:
         self.root = str(root)
 
     def read(self, path):
-        """Reads a file.
+        """Read a file.
 
         Args:
             path (str): Relative to ``root``, with ``/`` between its parts.
@@ -84,7 +84,7 @@ class FolderTree:
         return os.path.isdir(f'{self.root}/{path}')
 
     def list(self, path):
-        """Lists a folder.
+        """List a folder.
 
         Args:
             path (str): Relative to ``root``.
@@ -165,7 +165,7 @@ class PackedTree:
                              'pack it again') from error
 
     def _first_key(self, key):
-        """The first key that is not before the given one; empty if there is none."""
+        """Return the first key that is not before the given one; empty if there is none."""
         with self._transaction() as transaction, transaction.cursor() as cursor:
             return cursor.key() if cursor.set_range(key[:_MAX_KEY_BYTES]) else b''
 
@@ -193,7 +193,7 @@ def _open_environment(path):
 
 
 def _close_inherited():
-    """Closes what a fork has copied, which LMDB does not allow to be used; opened anew later."""
+    """Close what a fork has copied, which LMDB does not allow to be used; opened anew later."""
     _open_environment.cache_clear()
     while _environments:
         _environments.pop().close()

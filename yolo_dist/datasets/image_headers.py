@@ -33,7 +33,7 @@ class JPEGHeader(NamedTuple):
 
 
 def parse_jpeg_header(data):
-    """Walks over the markers before the compressed pixels.
+    """Walk over the markers before the compressed pixels.
 
     Decoders fill what a cut file lacks with grey and say nothing, so its end is looked for.
     Thumbnails in the header have end markers of their own, which do not count.

@@ -40,7 +40,7 @@ class LabelledImageDataset:
         return img.decode(), label
 
     def read_example(self, i):
-        """Reads an example without decoding its image.
+        """Read an example without decoding its image.
 
         Returns:
             tuple: The image as :class:`~yolo_dist.datasets.EncodedImage`; the label.
@@ -73,7 +73,7 @@ class LabelledImageDataset:
         return [*self._paths, *self._other_files]
 
     def check(self):
-        """Looks for every file once, without reading it.
+        """Look for every file once, without reading it.
 
         Raises:
             InputError: If files are missing; names the first of them.

@@ -7,7 +7,7 @@ IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 def load_imagenet(root, source, *, class_names=None):
-    """Opens one split of ImageNet, or of any set laid out as it.
+    """Open one split of ImageNet, or of any set laid out as it.
 
     ``source`` is either a folder that holds one folder of images for each class, or a text file
     with a line ``relative/path label`` for each image. A label is a number from 0, or the name

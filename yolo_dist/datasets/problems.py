@@ -5,7 +5,7 @@ _MAX_LISTED = 5
 
 
 def raise_problems(problems):
-    """Raises one error for all problems, if there are any.
+    """Raise one error for all problems, if there are any.
 
     Args:
         problems (iterable of str): One message for each problem.

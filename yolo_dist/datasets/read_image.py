@@ -4,7 +4,7 @@ from yolo_dist.errors import InputError
 
 
 def read_image(path, *, apply_orientation=True):
-    """Reads an image file.
+    """Read an image file.
 
     Args:
         path (str or ~pathlib.Path): The file.
@@ -27,7 +27,7 @@ def read_image(path, *, apply_orientation=True):
 
 
 def decode_image(data, name, *, apply_orientation=True):
-    """Decodes the content of an image file; see :class:`~yolo_dist.datasets.EncodedImage`.
+    """Decode the content of an image file; see :class:`~yolo_dist.datasets.EncodedImage`.
 
     Args:
         data (bytes): Content of the file.

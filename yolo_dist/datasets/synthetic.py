@@ -13,7 +13,7 @@ _MAX_OBJECTS = 5
 
 @functools.lru_cache(maxsize=1)
 def _base_images():
-    """A few images for all examples, made once in each process; uint8 ``(H, W, 3)``."""
+    """Return a few images for all examples, made once in each process; uint8 ``(H, W, 3)``."""
     rng = np.random.default_rng(0)
     images = []
     for _ in range(_N_BASE_IMAGES):

@@ -30,7 +30,7 @@ class VOCAnnotation(NamedTuple):
 
 
 def parse_voc_annotation(data, name, class_names):
-    """Reads the content of an annotation file.
+    """Read the content of an annotation file.
 
     VOC counts pixels from 1, so 1 is subtracted from all four coordinates, as ChainerCV and
     Darknet's ``voc_label.py`` do. Coordinates with a fraction are taken as they are; a missing or
@@ -112,7 +112,7 @@ def _in_words(corners):
 
 
 def format_voc_annotation(filename, shape, objects):
-    """Writes the content of an annotation file.
+    """Write the content of an annotation file.
 
     Args:
         filename (str): File name of the image.

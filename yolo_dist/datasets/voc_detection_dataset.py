@@ -80,7 +80,7 @@ class VOCDetectionDataset:
         return (img.decode(), *annotation)
 
     def read_example(self, i):
-        """Reads an example without decoding its image.
+        """Read an example without decoding its image.
 
         Returns:
             tuple: As an example, but ``img`` is a :class:`~yolo_dist.datasets.EncodedImage`.
@@ -130,7 +130,7 @@ class VOCDetectionDataset:
                                      for file in (self._image_file, self._annotation_file))]
 
     def check(self):
-        """Parses every annotation and looks for every image file, without reading it.
+        """Parse every annotation and looks for every image file, without reading it.
 
         A box is compared with the size that its annotation states. The image is decoded only if
         no size is stated, or the box does not fit into it.
@@ -171,7 +171,7 @@ class VOCDetectionDataset:
 
 
 def _read_split(tree, split):
-    """The file that lists a split, and the names of its images."""
+    """Return the file that lists a split, and the names of its images."""
     folder, name = PurePosixPath(split).parent, PurePosixPath(split).name
     lists = f'{folder}/ImageSets/Main'
     file = f'{lists}/{name}.txt'

@@ -8,7 +8,7 @@ from yolo_dist.errors import InputError
 
 
 def check_launch(config):
-    """Checks that the launched processes can carry the experiment's workers.
+    """Check that the launched processes can carry the experiment's workers.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.
@@ -45,7 +45,7 @@ def local_workers(n_workers):
 
 
 def check_communicator(name, *, double_buffering=False):
-    """Checks that a communicator can be created here; no process waits for another.
+    """Check that a communicator can be created here; no process waits for another.
 
     Args:
         name ({'auto', 'naive', 'pure_nccl'}): See :func:`create_communicator`.
@@ -74,7 +74,7 @@ def check_communicator(name, *, double_buffering=False):
 
 def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
                         prescale_gradients=False, double_buffering=False):
-    """Makes a ChainerMN communicator for the gradients of K workers.
+    """Make a ChainerMN communicator for the gradients of K workers.
 
     Args:
         name ({'auto', 'naive', 'pure_nccl'}): ``'auto'`` is ``pure_nccl`` where
@@ -111,7 +111,7 @@ def communicator_name(comm):
 
 
 def choose_device(comm):
-    """The device of this process: its GPU under ``pure_nccl``, else the CPU.
+    """Return the device of this process: its GPU under ``pure_nccl``, else the CPU.
 
     Args:
         comm (chainermn.CommunicatorBase): The communicator.

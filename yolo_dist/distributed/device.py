@@ -24,7 +24,7 @@ def n_gpus():
 
 
 def check_gpu(number):
-    """Checks that a GPU can be used, without taking it.
+    """Check that a GPU can be used, without taking it.
 
     Args:
         number (int): As CUDA counts those that this process sees.
@@ -57,7 +57,7 @@ def _check_capability(number, version):
 
 
 def use_gpu(number):
-    """Makes a GPU the current device, with cuDNN as fast as it gets.
+    """Make a GPU the current device, with cuDNN as fast as it gets.
 
     Batch normalisation is cuDNN's fast one, as in the paper (sec. 5.1), and convolutions are
     tuned when a shape first comes by.
@@ -80,7 +80,7 @@ def use_gpu(number):
 
 
 def set_precision(dtype):
-    """Sets what Chainer computes in from here on.
+    """Set what Chainer computes in from here on.
 
     Args:
         dtype ({'float32', 'tf32', 'mixed16'}): As in ``model.dtype``. TF32 rounds the factors

@@ -40,7 +40,7 @@ def _start_forkserver():
 
 
 def run_job(main):
-    """Runs the ``main`` of an entry point in every process of an MPI job.
+    """Run the ``main`` of an entry point in every process of an MPI job.
 
     An :class:`InputError` is printed once and ends the job with status 2. Any
     other exception is printed by the process in which it happened, which then
@@ -115,7 +115,7 @@ def fail_together():
 
 
 def tell_all(value):
-    """The root's value, in every process. Collective.
+    """Return the root's value, in every process. Collective.
 
     Args:
         value: What the root hands in can be pickled; that of the others does not matter.
@@ -134,6 +134,6 @@ def process_number():
 
 
 def n_processes():
-    """Number of processes of the job, P."""
+    """Return the number of processes of the job, P."""
     from mpi4py import MPI
     return MPI.COMM_WORLD.size

@@ -16,7 +16,7 @@ class TreeSum:
         self._free = []
 
     def borrow(self, xp, n_elements, dtype):
-        """An array ``(n_elements,)`` of any content, to be filled and handed in."""
+        """Return an array ``(n_elements,)`` of any content, to be filled and handed in."""
         if self._free and self._free[-1].size != n_elements:
             self._free.clear()
         return self._free.pop() if self._free else xp.empty(n_elements, dtype)
@@ -36,14 +36,14 @@ class TreeSum:
         return earlier
 
     def pop(self):
-        """The sum of all arrays handed in since the last call; give it back when used."""
+        """Return the sum of all arrays handed in since the last call; give it back when used."""
         _, total = self._partial.pop()
         while self._partial:
             total = self._merge(total)
         return total
 
     def pop_terms(self):
-        """What one more array must be added to, in this order, to give the sum of all.
+        """Return what one more array must be added to, in this order, to give the sum of all.
 
         Returns:
             list: Arrays; give them back when used.

@@ -35,7 +35,7 @@ class LocalWorkers:
                 setattr(link, name, array)
 
     def share(self):
-        """Gives all workers the statistics that are in the model, after these were loaded."""
+        """Give all workers the statistics that are in the model, after these were loaded."""
         for i, (link, name) in enumerate(self._places):
             array = getattr(link, name)
             for statistics in self._statistics:
@@ -43,7 +43,7 @@ class LocalWorkers:
                     statistics[i][...] = array
 
     def average(self, comm):
-        """Replaces each worker's statistics by the mean over all workers of all processes.
+        """Replace each worker's statistics by the mean over all workers of all processes.
 
         Done whenever statistics leave the workers, for an evaluation or a snapshot.
         Training does not read them, so this changes no update; and as running averages

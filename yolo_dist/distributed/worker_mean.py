@@ -57,7 +57,7 @@ class WorkerMeanMixin:
         self.reset_counts()
 
     def reset_counts(self):
-        """Counts from 0 again."""
+        """Count from 0 again."""
         self.n_overflowed = self.n_underflowed = 0
 
     def read_counts(self):
@@ -76,7 +76,7 @@ class WorkerMeanMixin:
         self._add([param for _, param in self._named_params(model)])
 
     def multi_node_mean_grad(self, model, zero_fill=True):
-        """Replaces the last worker's gradients by the mean over all workers.
+        """Replace the last worker's gradients by the mean over all workers.
 
         Args:
             model (chainer.Link): Holds them.
@@ -104,7 +104,7 @@ class WorkerMeanMixin:
         return named
 
     def _check(self, model, n_overflowed_of):
-        """Raises unless all counts (by name of parameter) are 0 or overflow is allowed."""
+        """Raise unless all counts (by name of parameter) are 0 or overflow is allowed."""
         overflowed = {name: int(n) for name, n in n_overflowed_of.items() if n}
         self.n_overflowed += sum(overflowed.values())
         if not overflowed or self.may_overflow:

@@ -40,7 +40,7 @@ def learning_curves(logs):
 
 
 def draw_curves(logs, path):
-    """Writes :func:`learning_curves` as a PNG file.
+    """Write :func:`learning_curves` as a PNG file.
 
     Args:
         logs (dict): ``{name: entries of log.json}``, one line a name.

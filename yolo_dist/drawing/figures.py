@@ -13,7 +13,7 @@ _INCHES_A_LEGEND_ROW = 0.2
 
 
 def create_figure(width, height, n_rows=1, n_columns=1):
-    """A figure with a grid of axes.
+    """Return a figure with a grid of axes.
 
     Args:
         width (float): Inches.
@@ -29,7 +29,7 @@ def create_figure(width, height, n_rows=1, n_columns=1):
 
 
 def save_figure(figure, directory, name):
-    """Writes a figure as ``name.png`` and ``name.svg``.
+    """Write a figure as ``name.png`` and ``name.svg``.
 
     The files hold neither date nor random names: the same results give the same
     files.
@@ -40,7 +40,7 @@ def save_figure(figure, directory, name):
 
 
 def add_legend(figure, handles, labels):
-    """Puts one legend below all axes and makes the figure as much higher as it needs."""
+    """Put one legend below all axes and makes the figure as much higher as it needs."""
     if not handles:
         return
     width, height = figure.get_size_inches()
@@ -53,7 +53,7 @@ def add_legend(figure, handles, labels):
 
 
 def legend_entries(axes):
-    """Handles and labels of some axes, each label once."""
+    """Return handles and labels of some axes, each label once."""
     entries = {}
     for one in axes:
         for handle, label in zip(*one.get_legend_handles_labels()):
@@ -62,12 +62,12 @@ def legend_entries(axes):
 
 
 def add_caveat(figure, text):
-    """Writes over a figure what must not be overlooked in it."""
+    """Write over a figure what must not be overlooked in it."""
     figure.suptitle(text, fontsize=9, color=GREY)
 
 
 def say(axes, text, *, x=0.5, y=0.5):
-    """Writes into axes why they show no result of ours."""
+    """Write into axes why they show no result of ours."""
     axes.text(x, y, text, ha='center', va='center', transform=axes.transAxes, color=GREY,
               bbox={'facecolor': 'white', 'edgecolor': 'none', 'alpha': 0.8, 'pad': 2})
 

@@ -7,7 +7,7 @@ _N_COLUMNS = 4
 
 
 def spread_indices(n_examples, n_chosen=12):
-    """Indices of examples spread evenly over a data set.
+    """Return indices of examples spread evenly over a data set.
 
     Args:
         n_examples (int): Size of the data set.

@@ -22,13 +22,13 @@ def format_seconds(seconds):
 
 
 def site_options(job):
-    """The options of the site file, with the numbers of this job."""
+    """Return the options of the site file, with the numbers of this job."""
     return [string.Template(option).substitute(job.variables)
             for option in job.site.submit_options]
 
 
 def _ask(command):
-    """Standard output of a scheduler's command.
+    """Return standard output of a scheduler's command.
 
     Raises:
         InputError: If it is not there or fails.
@@ -56,7 +56,7 @@ class Scheduler:
     list_command = 'qstat'
 
     def submission(self, job):
-        """The whole command that queues a job.
+        """Return the whole command that queues a job.
 
         Args:
             job (~yolo_dist.jobs.Job): The job.
@@ -67,7 +67,7 @@ class Scheduler:
         raise NotImplementedError
 
     def check(self):
-        """Checks that jobs can be submitted from here.
+        """Check that jobs can be submitted from here.
 
         Raises:
             InputError: If the scheduler's commands are not there.
@@ -89,7 +89,7 @@ class Scheduler:
         return self._job_id(_ask(self.submission(job)))
 
     def active_jobs(self):
-        """The user's jobs that wait or run.
+        """Return the user's jobs that wait or run.
 
         Returns:
             dict: ``{job id: ('waiting' or 'running', the scheduler's word for it)}``, or
@@ -181,7 +181,7 @@ class Local(Scheduler):
         """There is always a shell."""
 
     def start(self, job):
-        """Starts a job.
+        """Start a job.
 
         Returns:
             tuple: The job's id, and its shell as a subprocess.Popen.
@@ -190,7 +190,7 @@ class Local(Scheduler):
         return f'{platform.node()}:{process.pid}', process
 
     def active_jobs(self):
-        """The job scripts that run on this machine, as ``host:process number``."""
+        """Return the job scripts that run on this machine, as ``host:process number``."""
         jobs = {}
         for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
             try:

@@ -11,7 +11,7 @@ from yolo_dist.runs.run_directory import write_whole
 
 
 def job_script(job, *, work_directory):
-    """Writes down one job for ``jobs/launch.sh``.
+    """Write down one job for ``jobs/launch.sh``.
 
     Args:
         job (~yolo_dist.jobs.Job): The job.
@@ -64,7 +64,7 @@ def job_script(job, *, work_directory):
 
 
 def write_script(job, *, work_directory):
-    """Writes the script of a job into its run directory, which is made where it is not there.
+    """Write the script of a job into its run directory, which is made where it is not there.
 
     Args:
         job (~yolo_dist.jobs.Job): The job.

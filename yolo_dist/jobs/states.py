@@ -39,14 +39,14 @@ class RunState(NamedTuple):
 
 
 def record_job(directory, *, job_id, scheduler, command):
-    """Writes ``job.json``, which tells a later look which job belongs to the run."""
+    """Write ``job.json``, which tells a later look which job belongs to the run."""
     write_json(directory / 'job.json', {
         'job_id': job_id, 'scheduler': scheduler, 'host': platform.node(),
         'submitted': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command})
 
 
 def run_state(directory, active_jobs=None, *, must_answer=True):
-    """Finds the state of a run.
+    """Find the state of a run.
 
     Args:
         directory (pathlib.Path): Its result directory, which need not exist.

@@ -41,7 +41,7 @@ class ConvBlock(chainer.Chain):
 
 
 def scale_channels(n_channels, width):
-    """Number of channels of a hidden layer in a network of reduced width.
+    """Return the number of channels of a hidden layer in a network of reduced width.
 
     Args:
         n_channels (int): Channels of the layer in the paper's network.

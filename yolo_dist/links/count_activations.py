@@ -25,7 +25,7 @@ class Activations(NamedTuple):
 
 
 def count_activations(model, *, input_size):
-    """Counts what one image of a training batch keeps in memory.
+    """Count what one image of a training batch keeps in memory.
 
     The graphs of two small images are walked and what their functions retain is
     extrapolated to ``input_size``, exactly. Functions are Chainer's own, as on a

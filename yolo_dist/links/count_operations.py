@@ -16,7 +16,7 @@ class _ConvolutionCounter(chainer.LinkHook):
 
 
 def count_operations(model, *, input_size):
-    """Counts the operations of a forward pass of one image.
+    """Count the operations of a forward pass of one image.
 
     Args:
         model (~chainer.Chain): The network.

@@ -63,7 +63,7 @@ def _read_array(npz, name):
 
 @functools.cache
 def _nones():
-    """The bytes that NumPy 2 and NumPy 1 write for ``None``."""
+    """Return the bytes that NumPy 2 and NumPy 1 write for ``None``."""
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(None), allow_pickle=True)
     today = buffer.getvalue()

@@ -219,7 +219,7 @@ def _estimate_memory(config, network, gradient_bytes, n_carried):
 
 
 def describe_plan(plan):
-    """A plan as text, for people.
+    """Return a plan as text, for people.
 
     Args:
         plan (Plan): Of a run.

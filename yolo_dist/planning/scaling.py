@@ -62,7 +62,7 @@ class Workload:
 
 
 def measured_workload(throughput, *, gradient_bytes):
-    """The iteration of a throughput run of one worker.
+    """Return the iteration of a throughput run of one worker.
 
     Args:
         throughput (dict): Its ``throughput.json``, see
@@ -83,7 +83,7 @@ def measured_workload(throughput, *, gradient_bytes):
 
 
 def assumed_workload(n_operations, *, batch_size, gradient_bytes, gpu):
-    """The iteration of a GPU that has not been measured.
+    """Return the iteration of a GPU that has not been measured.
 
     Args:
         n_operations (int): Of a forward pass of one image.
@@ -100,7 +100,7 @@ def assumed_workload(n_operations, *, batch_size, gradient_bytes, gpu):
 
 
 def paper_workloads(gpu):
-    """The iterations of the paper's two networks, in float32 with gradients in float16.
+    """Return the iterations of the paper's two networks, in float32 with gradients in float16.
 
     Args:
         gpu (~yolo_dist.config.sites.Gpu): Its V100, or another.
@@ -172,7 +172,7 @@ class ScalingModel:
         return n_workers * workload.batch_size / self.iteration_seconds(workload, n_workers)
 
     def _uplink_rate(self, n_nodes):
-        """What remains for each neighbour in another rack, bytes / s."""
+        """Return what remains for each neighbour in another rack, bytes / s."""
         links = self.site.links
         per_rack = links.nodes_per_rack
         n_racks = 1 if per_rack is None else math.ceil(n_nodes / per_rack)
@@ -222,7 +222,7 @@ def fit_error(model, workloads, points=PAPER_POINTS):
 
 
 def fit_link_share(model, workloads, points=PAPER_POINTS):
-    """The model with the ``link_share`` that fits printed speed-ups best.
+    """Return the model with the ``link_share`` that fits printed speed-ups best.
 
     Args:
         model (ScalingModel): Its own ``link_share`` plays no part.

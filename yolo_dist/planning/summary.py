@@ -3,7 +3,7 @@
 
 def summarize(config, schedule, *, device, communicator_name, n_processes, n_train, n_val,
               n_iterations):
-    """Describes a run before it starts.
+    """Describe a run before it starts.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.

@@ -15,7 +15,7 @@ _COLORS = {'yolo_v2': 'C1', 'yolo_v3': 'C0'}
 
 
 def paper_batch_percent(n_workers):
-    """The paper's batch at ``n_workers`` GPUs on Pascal VOC, % of its training set."""
+    """Return the paper's batch at ``n_workers`` GPUs on Pascal VOC, % of its training set."""
     return 100 * n_workers * _PAPER_BATCH_SIZE_PER_WORKER / _PAPER_TRAINING_IMAGES
 
 

@@ -17,7 +17,7 @@ def loss_table(records):
 
 
 def loss_csv_lines(experiment):
-    """The same for :func:`~yolo_dist.reporting.tables.write_csv`.
+    """Return the same for :func:`~yolo_dist.reporting.tables.write_csv`.
 
     Args:
         experiment (~yolo_dist.runs.records.Experiment): Its records.

@@ -53,13 +53,13 @@ def _ending(record):
 
 
 def _first_overflow(record):
-    """Iteration of the first log entry with overflowed elements, or ``None``."""
+    """Return iteration of the first log entry with overflowed elements, or ``None``."""
     return next((entry['iteration'] for entry in record.log
                  if entry.get('overflowed_elements')), None)
 
 
 def split_rows(rows):
-    """Groups rows named ``SETTING_kK``.
+    """Group rows named ``SETTING_kK``.
 
     Args:
         rows (dict): ``{row: list of Record}``; ``_kK`` may stand anywhere in a name.
@@ -74,7 +74,7 @@ def split_rows(rows):
 
 
 def outcome_table(rows, metric):
-    """The grid as a Markdown table: a setting, then its outcome at each K."""
+    """Return the grid as a Markdown table: a setting, then its outcome at each K."""
     settings, n_workers, cells = split_rows(rows)
     return markdown_table(
         ['setting', *(f'K = {k}' for k in n_workers)],

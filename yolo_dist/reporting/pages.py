@@ -79,7 +79,7 @@ def general_page(experiments):
 
 
 def create_page(experiment, site):
-    """The page of an experiment of :data:`PAGES`.
+    """Return the page of an experiment of :data:`PAGES`.
 
     Args:
         experiment (~yolo_dist.runs.records.Experiment): Its records.
@@ -212,7 +212,7 @@ def _predictions(experiment, site):
 
 
 def _notes(records):
-    """What a reader must know of the runs: other settings, bad ends, broken directories."""
+    """Return what a reader must know of the runs: other settings, bad ends, broken directories."""
     blocks = []
     changed = changed_settings_table(records)
     if changed:

@@ -170,7 +170,7 @@ def _draw_parts(axes, points):
 
 
 def speed_up_table(records, predictions, gpus_per_node):
-    """The figure as a Markdown table, with the efficiencies.
+    """Return the figure as a Markdown table, with the efficiencies.
 
     Args:
         records (list): Records of throughput runs, of all rows and seeds.
@@ -201,7 +201,7 @@ def speed_up_table(records, predictions, gpus_per_node):
 
 
 def speed_up_csv_lines(experiment, predictions):
-    """What is written to CSV of a throughput experiment: one line a row and seed.
+    """Return what is written to CSV of a throughput experiment: one line a row and seed.
 
     Args:
         experiment (~yolo_dist.runs.records.Experiment): Its records.

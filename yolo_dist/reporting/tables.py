@@ -26,7 +26,7 @@ _FOUND = ('seed', 'ours', 'difference', 'spread', 'n_seeds', 'batch_percent', 's
 
 
 def markdown_table(header, rows):
-    """A Markdown table.
+    """Return a Markdown table.
 
     Args:
         header (sequence of str): Titles of the columns.
@@ -41,7 +41,7 @@ def markdown_table(header, rows):
 
 
 def comparison_table(records):
-    """The paper's numbers beside ours, as a Markdown table.
+    """Return the paper's numbers beside ours, as a Markdown table.
 
     Args:
         records (list): One :class:`~yolo_dist.runs.records.Record` a run.
@@ -74,7 +74,7 @@ def comparison_table(records):
 
 
 def table_2(rows, metric, paper):
-    """A table in the shape of the paper's Table 2: models down, numbers of GPUs across.
+    """Return a table in the shape of the paper's Table 2: models down, numbers of GPUs across.
 
     Args:
         rows (dict): ``{row: list of Record}``, one record a seed.
@@ -113,7 +113,7 @@ def table_2(rows, metric, paper):
 
 
 def changed_settings_table(records):
-    """Settings in which runs were not what the experiment file says.
+    """Return settings in which runs were not what the experiment file says.
 
     Args:
         records (list): Records of one experiment.
@@ -135,7 +135,7 @@ def changed_settings_table(records):
 
 
 def write_csv(path, lines):
-    """Writes a CSV file.
+    """Write a CSV file.
 
     Args:
         path (pathlib.Path): The file.
@@ -149,7 +149,7 @@ def write_csv(path, lines):
 
 
 def metric_lines(experiment):
-    """What :func:`write_csv` writes of an experiment with metrics.
+    """Return what :func:`write_csv` writes of an experiment with metrics.
 
     Args:
         experiment (~yolo_dist.runs.records.Experiment): Its records.

@@ -11,7 +11,7 @@ METRIC_TITLES = {'map_percent': 'mAP [%]', 'top1_accuracy_percent': 'top-1 accur
 
 
 def metric_values(records, metric):
-    """Final values of those records that have one."""
+    """Return final values of those records that have one."""
     return [record.metrics[metric] for record in records if metric in record.metrics]
 
 
@@ -30,12 +30,12 @@ def mean_and_spread(values):
 
 
 def reported(records, metric):
-    """The paper's value for a row; ``None`` where it printed none."""
+    """Return the paper's value for a row; ``None`` where it printed none."""
     return records[0].planned.paper.reported.get(metric)
 
 
 def reported_values(rows, metric):
-    """The paper's values of an experiment, ``{row: value}``, without the rows that have none."""
+    """Return the paper's values, ``{row: value}``, without the rows that have none."""
     return {row: value for row, records in rows.items()
             if (value := reported(records, metric)) is not None}
 
@@ -65,17 +65,17 @@ def number(value, sign=''):
 
 
 def decimal(value):
-    """A number for a file: empty for none, enough digits for a small one."""
+    """Return a number for a file: empty for none, enough digits for a small one."""
     return '' if value is None else f'{value:.4g}' if abs(value) < 1 else f'{value:.2f}'
 
 
 def as_yaml(value):
-    """A setting as it stands in an experiment file, on one line."""
+    """Return a setting as it stands in an experiment file, on one line."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def changed_in_words(record):
-    """Settings that a run had instead of those of its experiment file, ``key=value; ...``."""
+    """Return settings that are not those of the experiment file, ``key=value; ...``."""
     return '; '.join(f'{key}={as_yaml(run)}' for key, (_, run) in record.changed.items())
 
 
@@ -93,7 +93,7 @@ def state_in_words(record):
 
 
 def ours_in_words(records, metric):
-    """The result of a row: mean, spread and seeds; in words where it has none.
+    """Return the result of a row: mean, spread and seeds; in words where it has none.
 
     Args:
         records (list): One record a seed.

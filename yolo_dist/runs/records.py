@@ -113,7 +113,7 @@ class Experiment:
     path: pathlib.Path | None = None
 
     def rows(self):
-        """Records of each row, ``{row: list of Record}``, one a seed."""
+        """Record of each row, ``{row: list of Record}``, one a seed."""
         by_row = {}
         for record in self.records:
             by_row.setdefault(record.row, []).append(record)
@@ -121,7 +121,7 @@ class Experiment:
 
 
 def read_record(directory, planned=None, *, row=None):
-    """Reads one run directory; works while the run is going on.
+    """Read one run directory; works while the run is going on.
 
     Args:
         directory (pathlib.Path): The run directory.
@@ -215,7 +215,7 @@ def _read_device(path):
 
 
 def find_experiment(experiment_or_run, results):
-    """Reads all runs that a command-line argument stands for.
+    """Read all runs that a command-line argument stands for.
 
     Of a sweep these are its rows with the seeds that belong to it, and what other
     seeds were run.

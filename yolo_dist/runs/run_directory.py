@@ -56,7 +56,7 @@ def run_directory(results, config):
 
 
 def write_whole(path, write):
-    """Writes a file so that it is there whole or not at all.
+    """Write a file so that it is there whole or not at all.
 
     Args:
         path (pathlib.Path): The file.
@@ -75,13 +75,13 @@ def write_whole(path, write):
 
 
 def write_json(path, content):
-    """Writes JSON, whole or not at all."""
+    """Write JSON, whole or not at all."""
     text = json.dumps(content, indent=1) + '\n'
     write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(text))
 
 
 def read_json(path):
-    """Reads a JSON file of a run directory.
+    """Read a JSON file of a run directory.
 
     Returns:
         The content, or ``None`` if there is no such file.
@@ -99,7 +99,7 @@ def read_json(path):
 
 
 def save_weights(path, model):
-    """Writes the weights of a link as npz, whole or not at all."""
+    """Write the weights of a link as npz, whole or not at all."""
     def write(temporary):
         with open(temporary, 'wb') as file:
             chainer.serializers.npz.save_npz(file, model)
@@ -167,7 +167,7 @@ class RunDirectory:
         self.n_processes = n_processes
 
     def check(self, *, resume):
-        """Checks that the run may start here; changes nothing.
+        """Check that the run may start here; changes nothing.
 
         Raises:
             InputError: If the directory holds a run and ``resume`` is false, or
@@ -195,7 +195,7 @@ class RunDirectory:
         return status and status['state']
 
     def open(self):
-        """Makes the directory and records what is about to run."""
+        """Make the directory and records what is about to run."""
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in self.path.glob('tmpsnapshot_iter_*'):  # of a job that was killed
             left_over.unlink(missing_ok=True)
@@ -210,11 +210,11 @@ class RunDirectory:
         self.write_status('running')
 
     def write_throughput(self, figures):
-        """Records what a throughput run measured."""
+        """Record what a throughput run measured."""
         write_json(self.path / 'throughput.json', figures)
 
     def write_status(self, state, **details):
-        """Records the state of the run and, at its end, its metrics."""
+        """Record the state of the run and, at its end, its metrics."""
         write_json(self.path / 'status.json', {
             'state': state, 'n_workers': self.config.workers, 'n_processes': self.n_processes,
             **details})

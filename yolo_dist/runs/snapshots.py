@@ -14,7 +14,7 @@ _IDENTITY = 'extensions/RunIdentity/identity'
 
 
 def identity(config):
-    """What makes a run this run and no other.
+    """Return what makes a run this run and no other.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run.
@@ -29,7 +29,7 @@ def identity(config):
 
 
 def find_whole_snapshot(directory, config):
-    """Finds the latest snapshot that is whole.
+    """Find the latest snapshot that is whole.
 
     Args:
         directory (pathlib.Path): The run directory.
@@ -73,7 +73,7 @@ def _check_identity(path, found, expected):
 
 
 def load_snapshot(path, trainer):
-    """Puts a snapshot's state into a trainer, in any process.
+    """Put a snapshot's state into a trainer, in any process.
 
     Args:
         path (pathlib.Path): A file that the root's snapshot extension wrote.

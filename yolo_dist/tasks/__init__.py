@@ -23,7 +23,7 @@ _TASKS = {'classification': classification, 'detection': detection}
 
 
 def get_task(config):
-    """The task module of an experiment.
+    """Return the task module of an experiment.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.

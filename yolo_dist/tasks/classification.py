@@ -17,7 +17,7 @@ _LINKS = {'darknet19': Darknet19, 'darknet53': Darknet53}
 
 
 def load_datasets(config):
-    """Opens both sets; labels of the second follow the class folders of the first."""
+    """Open both sets; labels of the second follow the class folders of the first."""
     data = config.data
     if data.n_synthetic_examples is not None:
         made_up = SyntheticClassification(data.n_synthetic_examples, config.model.n_class)
@@ -37,13 +37,13 @@ def create_transform(config):
 
 
 def build_model(config):
-    """The classifier, He-initialised from NumPy's global random state."""
+    """Return the classifier, He-initialised from NumPy's global random state."""
     model = config.model
     return _LINKS[model.name](model.n_class, width=model.width, bn_decay=model.bn_decay)
 
 
 def load_pretrained(config, model):
-    """Loads weights of the same link, as the 448 px stage needs them (sec. 2.3)."""
+    """Load weights of the same link, as the 448 px stage needs them (sec. 2.3)."""
     load_weights(model, config.model.pretrained)
 
 

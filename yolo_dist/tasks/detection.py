@@ -15,7 +15,7 @@ _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 
 
 def load_datasets(config):
-    """Opens both sets, each the union of its splits."""
+    """Open both sets, each the union of its splits."""
     data = config.data
     if data.n_synthetic_examples is not None:
         train = val = SyntheticDetection(data.n_synthetic_examples, data.class_names)
@@ -44,7 +44,7 @@ def create_transform(config):
 
 
 def build_model(config):
-    """The detector, He-initialised from NumPy's global random state."""
+    """Return the detector, He-initialised from NumPy's global random state."""
     section = config.model
     model = _LINKS[section.name](section.n_class, width=section.width,
                                  bn_decay=section.bn_decay, anchors=section.anchors)
@@ -54,7 +54,7 @@ def build_model(config):
 
 
 def load_pretrained(config, model):
-    """Loads a classifier's convolutions into the feature extractor (sec. 2.3)."""
+    """Load a classifier's convolutions into the feature extractor (sec. 2.3)."""
     load_backbone(model, config.model.pretrained)
 
 

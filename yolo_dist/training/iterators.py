@@ -118,7 +118,7 @@ class _Shard(chainer.dataset.DatasetMixin):
 
 
 def iterate_batches(dataset, batch_size, n_loader_processes, *, shard=0, n_shards=1):
-    """Yields the examples of a shard of a dataset once, in order, in batches.
+    """Yield the examples of a shard of a dataset once, in order, in batches.
 
     Args:
         dataset: A Chainer dataset.

@@ -88,7 +88,7 @@ class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
         self.update_loss_scale()
 
     def check_nan_in_grads(self):
-        """Looks for numbers that are not finite, where dynamic loss scaling is used.
+        """Look for numbers that are not finite, where dynamic loss scaling is used.
 
         Chainer reads an answer back from the GPU for each parameter; here it is one for all.
         """

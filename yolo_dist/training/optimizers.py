@@ -29,7 +29,7 @@ class LARS(GradientLARS):
 
 
 def create_optimizer(config, train_chain, comm, *, double_buffering=False):
-    """Makes the optimizer of an experiment and gives all processes equal weights.
+    """Make the optimizer of an experiment and give all processes equal weights.
 
     ``CorrectedMomentumSGD`` keeps the rate outside the velocity [Goyal et al.
     2017, eq. 9], as Darknet does (``src/convolutional_layer.c``). Weight decay

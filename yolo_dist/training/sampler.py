@@ -81,7 +81,7 @@ class InputSizeSchedule:
 
 
 def create_input_size_schedule(config, n_iterations):
-    """Makes the :class:`InputSizeSchedule` of an experiment.
+    """Make the :class:`InputSizeSchedule` of an experiment.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.

@@ -134,7 +134,7 @@ class Schedule:
 
 
 def create_schedule(config):
-    """Makes the :class:`Schedule` of an experiment.
+    """Make the :class:`Schedule` of an experiment.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.
@@ -179,7 +179,7 @@ def n_training_iterations(config, n_examples):
 
 
 def check_batch_fits(config, n_examples):
-    """Checks that one global batch is not larger than the training set.
+    """Check that one global batch is not larger than the training set.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.

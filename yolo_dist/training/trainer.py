@@ -53,7 +53,7 @@ def last_iteration(config, n_iterations, updater):
 
 def create_trainer(config, updater, model, *, workers, schedule, evaluate, metric, comm, results,
                    interruption, n_iterations):
-    """Makes the trainer with all of its extensions.
+    """Make the trainer with all of its extensions.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.

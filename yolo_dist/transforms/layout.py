@@ -45,7 +45,7 @@ def to_rgbx(img, shrink, last_row):
 
 
 def reduced_warp(warp, divisor):
-    """A warp of an image, for the image in reduced size.
+    """Return a warp of an image, for the image in reduced size.
 
     An image whose pixels are means of ``d x d`` and which is then sampled at distances of at
     least one such pixel shows no less than the image itself, sampled at distances of ``d``.

@@ -31,7 +31,7 @@ def letterbox(img, insize):
 
 
 def unletterbox_bbox(bbox, placement):
-    """Maps boxes from the canvas of :func:`letterbox` to the image.
+    """Map boxes from the canvas of :func:`letterbox` to the image.
 
     Args:
         bbox (ndarray): float ``(R, 4)``, ``(y_min, x_min, y_max, x_max)`` in canvas pixels.

@@ -50,7 +50,7 @@ class Placement(NamedTuple):
         return canvas
 
     def resize(self, pixels, divisor=1):
-        """The part of the canvas that the image covers, by bilinear interpolation as in Darknet.
+        """Return the part of the canvas that the image covers, interpolated bilinearly.
 
         Args:
             pixels (ndarray): ``(H', W', C)``.
@@ -73,7 +73,7 @@ class Placement(NamedTuple):
                               borderMode=cv2.BORDER_REPLICATE)
 
     def map_bbox(self, bbox):
-        """Maps boxes from the image to the canvas.
+        """Map boxes from the image to the canvas.
 
         Args:
             bbox (ndarray): float ``(R, 4)`` in image pixels.
@@ -84,7 +84,7 @@ class Placement(NamedTuple):
         return _map(bbox, self.source, self.target)
 
     def unmap_bbox(self, bbox):
-        """Maps boxes from the canvas to the image: the inverse of :meth:`map_bbox`.
+        """Map boxes from the canvas to the image: the inverse of :meth:`map_bbox`.
 
         Args:
             bbox (ndarray): float ``(R, 4)`` in canvas pixels.

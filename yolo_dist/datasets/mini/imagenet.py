@@ -9,7 +9,7 @@ from yolo_dist.errors import InputError
 
 
 def make_mini_imagenet(directory, *, seed=0, n_train=2000, n_val=500, size_px=72):
-    """Writes ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG`` with ten classes.
+    """Write ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG`` with ten classes.
 
     The classes are the digits, named by their words and equally frequent. Digits and photographs
     of ``val`` are never used in ``train``. The same arguments give the same bytes.

@@ -38,7 +38,7 @@ class MiniSources(NamedTuple):
 
 
 def load_mini_sources(part):
-    """Reads the digits and photographs of one part from the installed packages.
+    """Read the digits and photographs of one part from the installed packages.
 
     Every fifth digit and five photographs belong to the test part, whatever the seed: a network
     trained on any mini set has seen neither before it is tested on any other.

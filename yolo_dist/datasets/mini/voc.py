@@ -16,7 +16,7 @@ _GAP_PX = 2
 
 def make_mini_voc(directory, *, seed=0, n_trainval=800, n_test=200, min_side_px=112,
                   max_side_px=160, min_digit_px=28, max_digit_px=72):
-    """Writes ``VOC2007/{Annotations,JPEGImages,ImageSets/Main/{trainval,test}.txt}``.
+    """Write ``VOC2007/{Annotations,JPEGImages,ImageSets/Main/{trainval,test}.txt}``.
 
     Each image shows one to three digits, whose words are the class names (see
     ``DIGIT_NAMES``). A few are faint and marked difficult. Digits and photographs of ``test``
@@ -75,7 +75,7 @@ def make_mini_voc(directory, *, seed=0, n_trainval=800, n_test=200, min_side_px=
 
 
 def _draw(sources, size_hw, digit_px_range, rng):
-    """A scene, and its objects as ``(label, box, is_difficult)``."""
+    """Return a scene, and its objects as ``(label, box, is_difficult)``."""
     height, width = (int(side) for side in size_hw)
     scene = draw_background(sources.photographs, (height, width), rng)
     objects = []

@@ -14,7 +14,7 @@ MANIFEST_NAME = 'made_by_make_data.json'
 
 @contextlib.contextmanager
 def write_whole_set(directory, recipe):
-    """Gives a folder to write into, which becomes ``directory`` when the block ends well.
+    """Give a folder to write into, which becomes ``directory`` when the block ends well.
 
     The set is written beside its final place and renamed, so that an interrupted run leaves
     nothing that looks like a data set. A manifest with the recipe and a checksum of all files is

@@ -8,7 +8,7 @@ from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
 
 
 def conv_bn_leaky_relu(x, conv, bn, *, slope):
-    """Applies convolution, batch normalisation and leaky ReLU.
+    """Apply convolution, batch normalisation and leaky ReLU.
 
     The same as ``F.leaky_relu(bn(conv(x)), slope)``, running statistics included;
     on NumPy arrays, where the CPU backend is on, in one function.

@@ -73,7 +73,7 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
 
 
 def infer(x, w, gamma, beta, mean, var, *, geometry, eps, slope):
-    """Computes the block with fixed statistics and no graph.
+    """Compute the block with fixed statistics and no graph.
 
     Args:
         x (ndarray): ``(B, C, H, W)``.

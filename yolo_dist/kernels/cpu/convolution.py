@@ -51,7 +51,7 @@ class Geometry:
         return (x_shape[0], *sizes, self.w_shape[0])
 
     def check(self, x_shape, w_shape, y_shape=None):
-        """Checks that arrays fit each other: the kernels index memory without looking.
+        """Check that arrays fit each other: the kernels index memory without looking.
 
         Args:
             x_shape (tuple of int): ``(B, C, H, W)``.
@@ -71,7 +71,7 @@ class Geometry:
 
 @functools.cache
 def get_geometry(w_shape, stride, pad):
-    """Makes the :class:`Geometry` of a layer, or gives the one made before."""
+    """Make the :class:`Geometry` of a layer, or give the one made before."""
     return Geometry(w_shape, stride, pad)
 
 
@@ -104,7 +104,7 @@ def forward(x, w, geometry):
 
 
 def backward_data(gy, w, x_shape, geometry):
-    """Computes the gradient of the input.
+    """Compute the gradient of the input.
 
     Args:
         gy (ndarray): ``(B, H', W', C')``, contiguous.
@@ -132,7 +132,7 @@ def backward_data(gy, w, x_shape, geometry):
 
 
 def backward_weights(x, gy, w_shape, geometry):
-    """Computes the gradient of the filters.
+    """Compute the gradient of the filters.
 
     Args:
         x (ndarray): ``(B, C, H, W)``.

@@ -6,7 +6,7 @@ from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
 
 
 def convolution_2d(x, w, b=None, *, stride, pad):
-    """Computes ``F.convolution_2d``, on NumPy arrays in this package's kernels.
+    """Compute ``F.convolution_2d``, on NumPy arrays in this package's kernels.
 
     Chainer computes what the kernels do not: other arrays, and shapes that do not fit, for
     which it raises its own errors.
@@ -40,7 +40,7 @@ def _is_known(inputs, stride, pad):
 
 
 def n_pixels(x_shape, w_shape, stride, pad):
-    """Counts the pixels of the output of a convolution, over a batch.
+    """Count the pixels of the output of a convolution, over a batch.
 
     Args:
         x_shape (tuple of int): ``(B, C, H, W)``.

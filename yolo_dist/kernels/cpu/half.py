@@ -8,13 +8,13 @@ _MIN_SHARE = 1 << 16  # elements that are worth a thread
 
 
 def _in_shares(kernel, x, y, *scale):
-    """Runs a kernel on stretches of two arrays, a thread for each; returns its results."""
+    """Run a kernel on stretches of two arrays, a thread for each; return its results."""
     return parallel_ranges(lambda begin, end: kernel(x[begin:end], y[begin:end], *scale), x.size,
                            min_length=_MIN_SHARE)
 
 
 def to_half(x, half, *, scale):
-    """Rounds ``x scale`` to float16.
+    """Round ``x scale`` to float16.
 
     Args:
         x (ndarray): Float, contiguous.

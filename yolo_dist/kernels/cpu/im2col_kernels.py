@@ -6,7 +6,7 @@ from yolo_dist.kernels.cpu.memory import clear_values, copy_values
 
 @kernel
 def im2col(x, col, first, begin, end, out_height, out_width, kh, kw, sy, sx, ph, pw):
-    """Copies patches: ``col[i]`` is ``(kh, kw, C)`` of output pixel ``first + i``.
+    """Copy patches: ``col[i]`` is ``(kh, kw, C)`` of output pixel ``first + i``.
 
     ``begin <= i < end``; ``x`` is ``(B, H, W, C)``.
     """
@@ -59,7 +59,7 @@ def _add_row(flat_col, pixel, flat_gx, to, p, width, n_channels, out_width, kh, 
 @kernel
 def col2im(col, gx, first_image, begin, end, first_row, n_rows, out_width,
            kh, kw, sy, sx, ph, pw):
-    """Sums into the rows ``begin <= y < end`` of images what ``col`` holds of them.
+    """Sum into the rows ``begin <= y < end`` of images what ``col`` holds of them.
 
     The adjoint of :func:`im2col`, gathered, so that threads never add to the same
     pixel. ``col`` is ``(n, n_rows, out_width, kh, kw, C)``, the rows of output from
@@ -94,7 +94,7 @@ def pack_weights(w, packed, begin, end):
 
 @kernel
 def unpack_weights(packed, w, begin, end):
-    """The inverse of :func:`pack_weights`."""
+    """Return the inverse of :func:`pack_weights`."""
     _, n_in, kh, kw = w.shape
     for o in range(begin, end):
         for c in range(n_in):

@@ -18,15 +18,15 @@ def are_flat(*arrays):
 
 
 def channels_last(x):
-    """Views ``(B, C, H, W)`` as contiguous ``(B, H, W, C)``; copies where it must."""
+    """View ``(B, C, H, W)`` as contiguous ``(B, H, W, C)``; copies where it must."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
 def channels_first(x):
-    """Views ``(B, H, W, C)`` as ``(B, C, H, W)``, the shape that Chainer expects."""
+    """View ``(B, H, W, C)`` as ``(B, C, H, W)``, the shape that Chainer expects."""
     return x.transpose(0, 3, 1, 2)
 
 
 def constant(array):
-    """Wraps a gradient for Chainer where no further derivative is asked for."""
+    """Wrap a gradient for Chainer where no further derivative is asked for."""
     return None if array is None else chainer.Variable(array, requires_grad=False)

@@ -12,7 +12,7 @@ _MIN_ROWS = 1 << 15  # values that are worth a thread
 
 
 def _fold(x):
-    """Views ``(n, C)`` with few channels as ``(n / k, k C)``."""
+    """View ``(n, C)`` with few channels as ``(n / k, k C)``."""
     n_channels = x.shape[-1]
     n_rows = x.size // n_channels
     k = 1
@@ -26,7 +26,7 @@ def _shares(rows):
 
 
 def _sum(rows, k, add):
-    """Sums two float64 vectors over the threads and over folded channels."""
+    """Sum two float64 vectors over the threads and over folded channels."""
     shares = _shares(rows)
     totals = np.zeros((len(shares), 2, rows.shape[1]))
     parallel(lambda i: add(*shares[i], *totals[i]), len(shares))
@@ -38,7 +38,7 @@ def _tile(k, dtype, *vectors):
 
 
 def moments(x):
-    """Computes mean and variance of each channel.
+    """Compute mean and variance of each channel.
 
     Args:
         x (ndarray): ``(..., C)``.
@@ -56,7 +56,7 @@ def moments(x):
 
 
 def update_running_statistics(running_mean, running_var, mean, var, n, decay):
-    """Moves the running statistics in place, as Chainer does.
+    """Move the running statistics in place, as Chainer does.
 
     Args:
         running_mean (ndarray): ``(C,)``; ``None`` where they are not kept.
@@ -75,7 +75,7 @@ def update_running_statistics(running_mean, running_var, mean, var, n, decay):
 
 
 def normalize(x, mean, scale, shift, slope, *, out=None):
-    """Computes ``leaky_relu((x - mean) * scale + shift)``.
+    """Compute ``leaky_relu((x - mean) * scale + shift)``.
 
     Args:
         x (ndarray): ``(..., C)``.
@@ -99,7 +99,7 @@ def normalize(x, mean, scale, shift, slope, *, out=None):
 
 
 def backward(x, gy, mean, inv_std, gamma, beta, slope):
-    """Computes the gradients of training-mode batch normalisation and ReLU.
+    """Compute the gradients of training-mode batch normalisation and ReLU.
 
     Args:
         x (ndarray): Input ``(..., C)``.

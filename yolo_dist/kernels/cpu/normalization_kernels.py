@@ -9,7 +9,7 @@ from yolo_dist.kernels.cpu.jit import kernel
 
 @kernel
 def add_moments(x, begin, end, total, total_squares):
-    """Adds the rows ``begin <= i < end`` and their squares to two float64 vectors."""
+    """Add the rows ``begin <= i < end`` and their squares to two float64 vectors."""
     for i in range(begin, end):
         for c in range(x.shape[1]):
             value = np.float64(x[i, c])
@@ -32,7 +32,7 @@ def normalize(x, y, begin, end, mean, scale, shift, slope):
 
 @kernel
 def add_gradient_moments(x, gy, begin, end, mean, scale, shift, slope, total, total_products):
-    """Adds the gradient before the ReLU, and its product with ``x - mean``, to two vectors."""
+    """Add the gradient before the ReLU, and its product with ``x - mean``, to two vectors."""
     for i in range(begin, end):
         for c in range(x.shape[1]):
             centred = x[i, c] - mean[c]

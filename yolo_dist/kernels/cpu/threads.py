@@ -23,7 +23,7 @@ def _blas_libraries():
 
 
 def n_threads():
-    """Number of threads that this process may use.
+    """Return the number of threads that this process may use.
 
     It is the limit of the BLAS library, which ``OPENBLAS_NUM_THREADS``,
     ``threadpoolctl`` and :func:`limit_threads` set, so that P
@@ -53,7 +53,7 @@ def limit_threads(n):
 
 
 def n_useful_threads(n_parts):
-    """Number of threads that have something to do, at least 1.
+    """Return the number of threads that have something to do, at least 1.
 
     Args:
         n_parts (int): Parts that the work can be cut into; where there is one, nobody is asked
@@ -103,7 +103,7 @@ def _run_inside(function, i):
 
 
 def parallel(function, n_parts):
-    """Runs ``function(i)`` for each part, one thread for each, BLAS with one.
+    """Run ``function(i)`` for each part, one thread for each, BLAS with one.
 
     Several matrix products side by side are faster than one product by several
     threads, above all the small ones of a late layer.
@@ -151,7 +151,7 @@ def split(n, n_parts, *, multiple=1):
 
 
 def parallel_ranges(function, n, *, multiple=1, min_length=1):
-    """Runs ``function(begin, end)`` over parts of ``range(n)``, a thread for each.
+    """Run ``function(begin, end)`` over parts of ``range(n)``, a thread for each.
 
     Args:
         function (callable): Releases the GIL for most of its time.

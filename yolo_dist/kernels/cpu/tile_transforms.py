@@ -110,7 +110,7 @@ def _data_pointer(context, builder, array_type, value):
 
 
 def _transform(transform_1d, n_in):
-    """Makes a function that transforms an ``n_in x n_in`` grid of vectors in both directions.
+    """Make a function that transforms an ``n_in x n_in`` grid of vectors in both directions.
 
     ``f(src, s, s_row, s_col, dst, d, d_row, d_col, lanes)`` reads vectors of
     ``lanes`` channels at ``src[s + i * s_row + j * s_col]`` and writes to ``dst`` likewise;

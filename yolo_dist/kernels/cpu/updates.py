@@ -28,7 +28,7 @@ def _for_each_share(update, arrays, factors):
 
 
 def momentum(w, g, v, *, lr, momentum):
-    """Moves weights as ``CorrectedMomentumSGD`` does: ``v = momentum v - g``, ``w += lr v``.
+    """Move weights as ``CorrectedMomentumSGD`` does: ``v = momentum v - g``, ``w += lr v``.
 
     Args:
         w (ndarray): Weights, contiguous; updated in place.
@@ -41,5 +41,5 @@ def momentum(w, g, v, *, lr, momentum):
 
 
 def weight_decay(w, g, *, rate):
-    """Adds ``rate * w`` to the gradient ``g``, in place."""
+    """Add ``rate * w`` to the gradient ``g``, in place."""
     _for_each_share(_weight_decay, (w, g), (rate,))

@@ -22,7 +22,7 @@ from yolo_dist.kernels.cpu.tile_transforms import (
 
 
 def _over_channels(transform):
-    """Makes a loop over all channels, in vectors of 16, 8 and 1."""
+    """Make a loop over all channels, in vectors of 16, 8 and 1."""
     @njit(nogil=True, error_model='numpy', inline='never')
     def loop(src, s, s_row, s_col, dst, d, d_row, d_col, n_channels):
         c = 0
@@ -39,7 +39,7 @@ def _over_channels(transform):
 
 
 def _of_tiles(transform, large_transform):
-    """Makes the loop of both sizes of a tile, whose first argument is ``m``."""
+    """Make the loop of both sizes of a tile, whose first argument is ``m``."""
     small, large = _over_channels(transform), _over_channels(large_transform)
 
     @njit(nogil=True, error_model='numpy', inline='never')
@@ -66,7 +66,7 @@ def _locate(t, tiles_y, tiles_x):
 
 @njit(inline='always')
 def _next(b, ty, tx, tiles_y, tiles_x):
-    """The tile after, counted along: a division takes as long as a small transform."""
+    """Return the tile after, counted along: a division takes as long as a small transform."""
     tx += 1
     if tx == tiles_x:
         tx = 0

@@ -8,7 +8,7 @@ _local = threading.local()
 
 
 def scratch(name, shape, dtype):
-    """Gives an uninitialised array whose memory the next call may give again.
+    """Give an uninitialised array whose memory the next call may give again.
 
     Fresh memory costs a page fault for each page at first touch, as much time as
     the pass that fills it.

@@ -45,7 +45,7 @@ class FusedUpdate:
         self._decays = cuda.cupy.asarray(np.array(decays, np.float32))
 
     def __call__(self, params, grads, velocities, *, loss_scale, momentum, lr):
-        """Moves the weights, with the gradients divided by ``loss_scale``.
+        """Move the weights, with the gradients divided by ``loss_scale``.
 
         Args:
             params (list of cupy.ndarray): Weights; updated in place.

@@ -16,7 +16,7 @@ _MACROS = f"""
 
 
 def create_kernel(source, name, *, options=()):
-    """Makes a kernel over lists of arrays.
+    """Make a kernel over lists of arrays.
 
     Args:
         source (str): CUDA; may use the macros ``PARAMETERS`` and ``CHUNK``.
@@ -58,7 +58,7 @@ class ArrayLists:
         self._tables = tuple(map(cupy.asarray, (*chunks, np.array(sizes, np.int32))))
 
     def launch(self, kernel, lists, *arguments):
-        """Launches a kernel on the current stream.
+        """Launch a kernel on the current stream.
 
         Args:
             kernel (cupy.RawKernel): Takes an array of addresses for each list, then

@@ -2,7 +2,7 @@
 
 
 def load():
-    """Finds the two modules that Chainer calls cuDNN by.
+    """Find the two modules that Chainer calls cuDNN by.
 
     CuPy's own where it has them and they load (CuPy 12 and 13 with cuDNN 8), else those of this
     package, where ``nvidia-cudnn-frontend`` and cuDNN 9 are installed.

@@ -54,7 +54,7 @@ def get_max_workspace_size():
 
 
 def set_max_workspace_size(size):
-    """Sets it, for plans that are not built yet."""
+    """Set it, for plans that are not built yet."""
     global _max_workspace_size
     _max_workspace_size = int(size)
 
@@ -69,7 +69,7 @@ def is_tensor_core_available(dtype):
 
 
 def use_tensor_cores(mode, dtype):
-    """Reads Chainer's ``use_cudnn_tensor_core``.
+    """Read Chainer's ``use_cudnn_tensor_core``.
 
     Args:
         mode ({'always', 'auto', 'never'}): Its value; ``'always'`` allows TF32 for float32, on
@@ -91,7 +91,7 @@ def use_tensor_cores(mode, dtype):
 
 
 def create_graph(problem, **where):
-    """Describes a problem to cuDNN and collects the plans that solve it.
+    """Describe a problem to cuDNN and collects the plans that solve it.
 
     Args:
         problem (Problem): What to compute.
@@ -157,7 +157,7 @@ def _unwanted(problem, notes):
 
 
 def build_plans(graph, n_wanted):
-    """Builds the first plans of a graph that can be built.
+    """Build the first plans of a graph that can be built.
 
     Args:
         graph (cudnn.pygraph): Of :func:`create_graph`.
@@ -199,7 +199,7 @@ class _Plan:
         self._n_bytes = self.graph.get_workspace_size_plan_at_index(index)
 
     def tune(self, arrays, handle):
-        """Builds and times some more plans and keeps the fastest."""
+        """Build and times some more plans and keep the fastest."""
         milliseconds = {}
         for index in build_plans(self.graph, _N_TUNED):
             self._choose(index)
@@ -214,7 +214,7 @@ class _Plan:
         self.is_tuned = True
 
     def run(self, arrays, handle):
-        """Computes; ``arrays`` in the order of the numbers."""
+        """Compute; ``arrays`` in the order of the numbers."""
         memory = device.workspace(self._n_bytes) if self._n_bytes else None
         self.graph.execute_plan_at_index(
             {uid: device.pointer(array)
@@ -223,7 +223,7 @@ class _Plan:
 
 
 def run(problem, arrays, *, auto_tune):
-    """Computes a convolution or a gradient of it on the current stream.
+    """Compute a convolution or a gradient of it on the current stream.
 
     Args:
         problem (Problem): What to compute.

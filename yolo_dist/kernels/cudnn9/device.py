@@ -5,13 +5,13 @@ _local = threading.local()
 
 
 def contiguous(array):
-    """The array itself, or a copy in C order."""
+    """Return the array itself, or a copy in C order."""
     import cupy
     return cupy.ascontiguousarray(array)
 
 
 def empty(shape, dtype):
-    """A new array in C order, of any content."""
+    """Return a new array in C order, of any content."""
     import cupy
     return cupy.empty(shape, dtype)
 
@@ -22,7 +22,7 @@ def pointer(array):
 
 
 def number():
-    """Number of the current device."""
+    """Return the number of the current device."""
     import cupy
     return cupy.cuda.runtime.getDevice()
 
@@ -47,7 +47,7 @@ def workspace(n_bytes):
 
 
 def handle():
-    """This thread's cuDNN handle of the current device, bound to the current stream."""
+    """Return this thread's cuDNN handle of the current device, bound to its stream."""
     import cudnn
     import cupy
     handles = _local.__dict__.setdefault('handles', {})

@@ -63,7 +63,7 @@ def _run(operation, x, w, y, arrays, pad, stride, dilation, groups, tensor_core,
 def convolution_forward(x, W, b, y, pad, stride, dilation, groups, *,  # noqa: N803
                         auto_tune, tensor_core, d_layout=constants.CUDNN_TENSOR_NCHW,
                         w_layout=constants.CUDNN_TENSOR_NCHW):
-    """Writes the convolution of ``x`` with ``W``, plus the bias ``b`` unless ``None``, to ``y``.
+    """Write the convolution of ``x`` with ``W``, plus the bias ``b`` unless ``None``, to ``y``.
 
     Args:
         x (cupy.ndarray): ``(N, C, H, W)`` in the order of ``d_layout``.
@@ -86,7 +86,7 @@ def convolution_backward_filter(x, gy, gW, pad, stride, dilation, groups, *,  # 
                                 deterministic, auto_tune, tensor_core,
                                 d_layout=constants.CUDNN_TENSOR_NCHW,
                                 w_layout=constants.CUDNN_TENSOR_NCHW):
-    """Writes the gradient of the filter to ``gW``; arguments as of :func:`convolution_forward`."""
+    """Write the gradient of the filter to ``gW``; arguments as of :func:`convolution_forward`."""
     _run('backward_filter', x, gW, gy, (x, gy, gW), pad, stride, dilation, groups, tensor_core,
          deterministic, auto_tune, d_layout, w_layout)
 
@@ -95,7 +95,7 @@ def convolution_backward_data(W, x, b, y, pad, stride, dilation, groups, *,  # n
                               deterministic, auto_tune, tensor_core,
                               d_layout=constants.CUDNN_TENSOR_NCHW,
                               w_layout=constants.CUDNN_TENSOR_NCHW):
-    """Writes the gradient of a convolution's input to ``y``, plus ``b`` unless ``None``.
+    """Write the gradient of a convolution's input to ``y``, plus ``b`` unless ``None``.
 
     Named after deconvolution, which it is: ``x`` is the gradient of the convolution's output.
     Arguments otherwise as of :func:`convolution_forward`.

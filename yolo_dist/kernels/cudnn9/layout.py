@@ -33,5 +33,5 @@ def strides(dims, layout):
 
 
 def along_channels(vector, layout):
-    """A vector of one value for each channel, shaped to be added to an array of a layout."""
+    """Return a vector of one value a channel, shaped to be added to an array of a layout."""
     return vector.reshape((1, -1, 1, 1) if layout == constants.CUDNN_TENSOR_NCHW else (-1,))

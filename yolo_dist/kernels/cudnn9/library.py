@@ -13,7 +13,7 @@ _library = None
 
 
 def load():
-    """Loads the frontend, and the library as it has found it.
+    """Load the frontend, and the library as it has found it.
 
     Raises:
         ImportError: If one is missing, or older than cuDNN 9.
@@ -42,7 +42,7 @@ class CudnnError(RuntimeError):
 
 
 def call(name, *arguments):
-    """Calls a function of the library.
+    """Call a function of the library.
 
     Args:
         name (str): Its name.
@@ -60,7 +60,7 @@ def call(name, *arguments):
 
 
 def size_from(name, *arguments):
-    """Calls a function whose last argument returns a size, in bytes."""
+    """Call a function whose last argument returns a size, in bytes."""
     size = ctypes.c_size_t()
     call(name, *arguments, ctypes.byref(size))
     return size.value
@@ -128,5 +128,5 @@ def activation(mode, coefficient):
 
 
 def raw_handle(handle):
-    """The frontend's handle as the address that the library knows it by."""
+    """Return the frontend's handle as the address that the library knows it by."""
     return getattr(handle, 'backend_handle', handle)

@@ -96,7 +96,7 @@ def softmax_backward(y, gy, axis, algorithm):
 
 
 def activation_forward(x, mode, coef=0.0):
-    """Applies an activation to each element.
+    """Apply an activation to each element.
 
     Args:
         x (cupy.ndarray): Of any shape.

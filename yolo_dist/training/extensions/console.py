@@ -13,7 +13,7 @@ def _duration(seconds):
 
 
 def _open_terminal(out):
-    """The terminal on which ``out`` ends up, or ``None`` if it goes elsewhere.
+    """Return the terminal on which ``out`` ends up, or ``None`` if it goes elsewhere.
 
     Open MPI gives each process a terminal of its own, without a size, whatever
     ``mpiexec`` then does with what is written there; where that goes, /proc tells of
