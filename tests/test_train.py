@@ -436,7 +436,8 @@ def ends(mpiexec, tmp_path_factory, mini_imagenet):
     (folder / 'command_lines.json').write_text(json.dumps([
         command_line('darknet53', results=directory, root=mini_imagenet, set=overrides)
         for directory, overrides in zip(directories, ERRORS.values())]))
-    done = mpiexec(2, ROOT / 'tests/train_rows.py', 'command_lines.json', 'outcomes', cwd=folder)
+    done = mpiexec(2, ROOT / 'tests/train_rows.py', 'command_lines.json', 'outcomes', cwd=folder,
+                   timeout=300)
     outcomes = (folder / 'outcomes').read_text().splitlines()
     assert len(outcomes) == len(ERRORS), done.stderr
     return {message: (json.loads(outcome), directory)
