@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -181,3 +182,25 @@ def test_pixels_lie_where_they_are_cached(width):
         assert (rows % 32 == 0).mean() <= 1 / 8
         # OpenCV takes a pixel as one word.
         assert (rows % 4 == 0).all()
+
+
+def claim(data, at, side):
+    """Bytes of an image whose header claims another height and width, two or four bytes each."""
+    size = side.to_bytes(2 if data[:1] == b'\xff' else 4, 'big')
+    return data[:at] + size + size + data[at + 2 * len(size):]
+
+
+@pytest.mark.parametrize('ending', ['.jpg', '.png'])
+def test_a_small_file_that_claims_gigabytes_is_refused(ending):
+    """The limit acts on the header, before memory is reserved; just below it nothing changes."""
+    data = cv2.imencode(ending, np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    at = data.index(b'\xff\xc0') + 5 if ending == '.jpg' else data.index(b'IHDR') + 4
+    tracemalloc.start()
+    try:
+        for side in (16_385, 30_000, 65_500):
+            with pytest.raises(InputError, match=f'bomb.*claims {side:,} x {side:,} pixels'):
+                EncodedImage(claim(data, at, side), 'bomb').decode()
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert EncodedImage(data, 'small').decode().shape == (3, 8, 8)

@@ -7,9 +7,14 @@ from yolo_dist.datasets.image_headers import (
     JPEG_START,
     PNG_START,
     parse_jpeg_header,
+    png_size,
     without_ancillary_chunks,
 )
 from yolo_dist.errors import InputError
+
+# 16,384 x 16,384: 0.8 GiB as RGB. A claim of more is refused before memory is reserved for it.
+# OpenCV has a limit of its own for other formats, 2^30.
+MAX_PIXELS = 1 << 28
 
 # What simplejpeg turns into RGB; CMYK and YCCK are left to OpenCV.
 _JPEG_COLOURS = {'YCbCr', 'RGB', 'Gray'}
@@ -44,7 +49,8 @@ class EncodedImage:
         shape (tuple of int): ``(3, H, W)``, of the decoded image in full size.
 
     Raises:
-        InputError: If ``data`` is empty, truncated or not an image.
+        InputError: If ``data`` is empty, truncated, not an image, or claims more than
+            ``MAX_PIXELS``.
     """
 
     def __init__(self, data, name, *, apply_orientation=True):
@@ -58,6 +64,7 @@ class EncodedImage:
         self._height_at = None
         if data.startswith(JPEG_START):
             header = parse_jpeg_header(data)
+            self._check_size(header.size_hw)
             if not header.is_whole:
                 self._raise_damaged()
             if apply_orientation:
@@ -71,6 +78,7 @@ class EncodedImage:
                                      self._orientation)
         else:
             if data.startswith(PNG_START):
+                self._check_size(png_size(data))
                 self._data = without_ancillary_chunks(data)
                 if self._data is None:
                     self._raise_damaged()
@@ -80,6 +88,14 @@ class EncodedImage:
         elif self._orientation >= 5:
             size_hw = size_hw[::-1]
         self.shape = (3, *size_hw)
+
+    def _check_size(self, size_hw):
+        """Refuse a size that no memory is to be reserved for: a kilobyte can claim gigabytes."""
+        if size_hw is not None and size_hw[0] * size_hw[1] > MAX_PIXELS:
+            raise InputError(
+                f'{self._name}: the image file of {len(self._data):,} bytes claims '
+                f'{size_hw[1]:,} x {size_hw[0]:,} pixels, but at most {MAX_PIXELS:,} are read; '
+                'shrink it or take it out of the list')
 
     def decode(self):
         """Decode the image in full size.

@@ -12,6 +12,7 @@ _PNG_CHUNKS = {b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND', b'eXIf'}
 
 _APP1, _START_OF_SCAN = 0xe1, 0xda
 _SEQUENTIAL_HUFFMAN_FRAMES = 0xc0, 0xc1
+_FRAMES = {*range(0xc0, 0xd0)} - {0xc4, 0xc8, 0xcc}  # those three are tables
 _ORIENTATION_TAG = 0x0112
 
 
@@ -25,11 +26,14 @@ class JPEGHeader(NamedTuple):
         height_at (int): Where in the file the height stands, two bytes; ``None`` unless all
             components of a pixel are stored together, row by row from the top, so that a smaller
             height gives the same picture, cut.
+        size_hw (tuple of int): Height and width that the header claims, pixels; ``None`` if it
+            has no frame.
     """
 
     is_whole: bool
     orientation: int
     height_at: int | None
+    size_hw: tuple | None
 
 
 def parse_jpeg_header(data):
@@ -44,7 +48,7 @@ def parse_jpeg_header(data):
     Returns:
         JPEGHeader: What was found.
     """
-    orientation = height_at = None
+    orientation = height_at = size_hw = None
     at = len(JPEG_START)
     while at + 4 <= len(data) and data[at] == 0xff:
         marker, length = data[at + 1], int.from_bytes(data[at + 2:at + 4], 'big')
@@ -52,7 +56,9 @@ def parse_jpeg_header(data):
             if height_at and data[at + 4:at + 5] != data[height_at + 4:height_at + 5]:
                 height_at = None  # a scan for each component
             # From the end, where the marker usually is.
-            return JPEGHeader(data.rfind(b'\xff\xd9') > at, orientation or 1, height_at)
+            return JPEGHeader(data.rfind(b'\xff\xd9') > at, orientation or 1, height_at, size_hw)
+        if marker in _FRAMES and at + 9 <= len(data):
+            size_hw = struct.unpack_from('>HH', data, at + 5)
         if marker in _SEQUENTIAL_HUFFMAN_FRAMES:
             height_at = at + 5
         if marker == _APP1 and orientation is None:
@@ -60,7 +66,7 @@ def parse_jpeg_header(data):
         # Fill bytes may stand before a marker; the markers below have no length.
         is_bare = marker == 0x01 or 0xd0 <= marker <= 0xd7
         at += 1 if marker == 0xff else 2 if is_bare else 2 + length
-    return JPEGHeader(False, orientation or 1, None)
+    return JPEGHeader(False, orientation or 1, None, size_hw)
 
 
 def _exif_orientation(segment):
@@ -80,6 +86,21 @@ def _exif_orientation(segment):
     except struct.error:  # cut, or no TIFF at all
         pass
     return None
+
+
+def png_size(data):
+    """Tells the size that the header of a PNG claims.
+
+    Args:
+        data (bytes): Content of a file that starts with ``PNG_START``.
+
+    Returns:
+        tuple of int: Height and width in pixels; ``None`` where the file ends before.
+    """
+    if len(data) < 24:
+        return None
+    width, height = struct.unpack_from('>II', data, 16)
+    return height, width
 
 
 def without_ancillary_chunks(data):
