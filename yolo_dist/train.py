@@ -86,7 +86,8 @@ def main(argv=None):
         snapshot, passed_over = None, []
         if arguments.resume and launch.process_number() == 0 and not is_done:
             snapshot, passed_over = find_whole_snapshot(results.path, config)
-    snapshot = launch.tell_all(snapshot)
+    # What the root saw counts: on a slow file system the others may see an older state.
+    is_done, snapshot = launch.tell_all((is_done, snapshot))
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
