@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo_dist.datasets import load_imagenet
+from yolo_dist.datasets import load_imagenet, open_file_tree
 from yolo_dist.errors import InputError
 
 
@@ -99,3 +99,16 @@ def test_class_folders_must_agree(root):
         load_imagenet(root, 'val', class_names=names)
     with pytest.raises(InputError, match="lacks 'other'"):
         load_imagenet(root, 'train', class_names=(*names, 'other'))
+
+
+@pytest.mark.parametrize('path', ['../secret.png', 'val/../../secret.png', '..', 'a/..'])
+def test_no_list_leads_out_of_the_data(tmp_path, path):
+    """Nothing is read, looked for or listed above data.root; names with points are names."""
+    (tmp_path / 'set/val').mkdir(parents=True)
+    (tmp_path / 'secret.png').write_bytes(b'secret')
+    (tmp_path / 'set/a..b.png').write_bytes(b'inside')
+    tree = open_file_tree(tmp_path / 'set')
+    for method in (tree.read, tree.is_file, tree.is_folder, tree.list):
+        with pytest.raises(InputError, match='leads out of the folder'):
+            method(path)
+    assert tree.read('a..b.png') == b'inside'

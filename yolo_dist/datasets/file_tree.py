@@ -50,6 +50,9 @@ def is_data_there(root):
 class FolderTree:
     """Files in a folder.
 
+    A path with ``..`` in it is refused, as lists come from strangers. Symbolic links are
+    followed: whoever made them could write into the folder.
+
     Args:
         root (str or ~pathlib.Path): The folder.
 
@@ -72,16 +75,16 @@ class FolderTree:
         Raises:
             OSError: If it is not there or cannot be read.
         """
-        with open(f'{self.root}/{path}', 'rb') as file:
+        with open(self._place(path), 'rb') as file:
             return file.read()
 
     def is_file(self, path):
         """Whether there is such a file."""
-        return os.path.isfile(f'{self.root}/{path}')
+        return os.path.isfile(self._place(path))
 
     def is_folder(self, path):
         """Whether there is such a folder."""
-        return os.path.isdir(f'{self.root}/{path}')
+        return os.path.isdir(self._place(path))
 
     def list(self, path):
         """List a folder.
@@ -95,8 +98,15 @@ class FolderTree:
         Raises:
             OSError: If it is not there or cannot be read.
         """
-        with os.scandir(f'{self.root}/{path}') as entries:
+        with os.scandir(self._place(path)) as entries:
             return [entry.name + '/' * entry.is_dir() for entry in entries]
+
+    def _place(self, path):
+        if '..' in path and '..' in path.split('/'):
+            raise InputError(
+                f'{self.root}: {path!r}, which a list or a split names, leads out of the folder; '
+                'name files inside it, or link the folder that holds them into it')
+        return f'{self.root}/{path}'
 
 
 class PackedTree:
