@@ -87,8 +87,8 @@ def keep(results, records):
         for name in ('config.yaml', 'status.json', 'log.json', 'throughput.json'):
             if (config.parent / name).exists():
                 shutil.copyfile(config.parent / name, target / name)
-        sittings = json.loads((config.parent / 'environment.json').read_text())
-        kept = [{key: sitting[key] for key in ('devices', 'cores')} for sitting in sittings]
+        sessions = json.loads((config.parent / 'environment.json').read_text())
+        kept = [{key: session[key] for key in ('devices', 'cores')} for session in sessions]
         (target / 'environment.json').write_text(json.dumps(kept) + '\n')
 
 

@@ -271,7 +271,7 @@ def test_input_files_are_like_those_of_coco():
 
 
 def test_evaluation_is_measured(tmp_path, monkeypatch):
-    """The made-up detections are scored as those of a detector that is right half of the time."""
+    """Synthetic detections are scored as those of a detector that is right half of the time."""
     monkeypatch.setattr(evaluation, '_N_IMAGES', 30)
     path = tmp_path / 'figures.json'
     bench.main(['evaluate', '--repeats', '1', '--json', str(path)])

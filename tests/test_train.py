@@ -161,7 +161,7 @@ def test_a_done_run_is_not_run_again(train, take):
 
 
 def test_resume_refuses_another_configuration(train, take):
-    """What is computed must not change between sittings; the error names the key."""
+    """What is computed must not change between sessions; the error names the key."""
     take('darknet19', 'run.stop_after_epochs=1')
     other = train('darknet19', '--resume', set=['optimizer.base_lr=0.5'])
     assert other.returncode == 2

@@ -57,7 +57,7 @@ def parse_arguments(argv=None):
         if name in ('train', 'infer', 'loss'):
             _add_gpu_arguments(command)
     _add_input_command(commands)
-    text = "VOC's metric on made-up detections of as many images as VOC2007 test has"
+    text = "VOC's metric on synthetic detections of as many images as VOC2007 test has"
     _add_common_arguments(commands.add_parser('evaluate', help=text, description=text))
     _add_gpu_command(commands)
     return parser.parse_args(argv)

@@ -33,7 +33,7 @@ def main(argv=None):
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set)
     if config.data.n_synthetic_examples is not None:
         raise InputError(f'{arguments.experiment}: data.n_synthetic_examples is '
-                         f'{config.data.n_synthetic_examples}, and made-up images are in no '
+                         f'{config.data.n_synthetic_examples}, and synthetic images are in no '
                          'files; set it to null')
     datasets = get_task(config).load_datasets(config)
     paths = set()

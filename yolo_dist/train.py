@@ -30,7 +30,7 @@ from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_tr
 from yolo_dist.training.trainer import create_trainer
 from yolo_dist.training.updater import TrainUpdater
 
-# Exit status of a sitting that a signal ended: start the run again with --resume.
+# Exit status of a session that a signal ended: start the run again with --resume.
 INTERRUPTED = os.EX_TEMPFAIL
 
 

@@ -160,7 +160,7 @@ def test_data_that_are_there_are_counted(tmp_path):
 def test_made_up_images_are_those_of_the_file():
     """A throughput run on synthetic data has the size that it asks for."""
     found = plan(load('table2', 'yolo_v3_k8', *NARROW, 'data.n_synthetic_examples=1000'))
-    assert found.n_train == 1000 and 'made-up' in describe_plan(found)
+    assert found.n_train == 1000 and 'synthetic' in describe_plan(found)
 
 
 def test_a_throughput_run_is_as_long_as_it_measures():

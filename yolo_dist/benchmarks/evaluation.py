@@ -11,7 +11,7 @@ _N_DETECTIONS = 100  # of an image, at the low threshold of an evaluation
 
 
 def measure_evaluation(arguments):
-    """Time VOC's metric on made-up detections: true boxes, moved, half of them mislabelled.
+    """Time VOC's metric on synthetic detections: true boxes, moved, half of them mislabelled.
 
     Args:
         arguments (~argparse.Namespace): Of the command line.

@@ -61,7 +61,7 @@ def read_photographs(directory):
                    if path.suffix.lower() in ('.jpg', '.jpeg'))
     if not paths:
         raise InputError(f'--data {directory}: no JPEG in it; name a folder of .jpg or .jpeg '
-                         'files, or leave it out for made-up ones')
+                         'files, or leave it out for synthetic ones')
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), _MAX_IMAGES)).round().astype(int)
     return [paths[i].read_bytes() for i in chosen]
 

@@ -125,7 +125,7 @@ class DetectionEvaluation(Section):
 
 
 class ClassificationData(Section):
-    """``n_synthetic_examples`` made-up images stand for the files where it is given."""
+    """``n_synthetic_examples`` synthetic images stand for the files where it is given."""
 
     root: Text
     n_synthetic_examples: Count | None
@@ -147,7 +147,7 @@ class MultiScale(Section):
 
 
 class DetectionData(Section):
-    """``n_synthetic_examples`` made-up images stand for the files where it is given."""
+    """``n_synthetic_examples`` synthetic images stand for the files where it is given."""
 
     root: Text
     n_synthetic_examples: Count | None
@@ -264,7 +264,7 @@ class Measure(Section):
 
 
 class Run(Section):
-    """``stop_after_epochs`` ends a sitting early; ``--resume`` goes on from there.
+    """``stop_after_epochs`` ends a session early; ``--resume`` goes on from there.
 
     With ``measure`` the run is a measurement of speed: that many iterations, neither
     evaluation nor snapshots.

@@ -5,7 +5,7 @@ A job leaves four files beside those of the run (:mod:`yolo_dist.runs.run_direct
 ==================  ===============================================================
 ``job.sh``          the script that was submitted
 ``job.json``        the job's id, scheduler, host, time and command of submission
-``job.log``         what the job printed, all sittings
+``job.log``         what the job printed, all sessions
 ``scheduler.log``   what the scheduler printed before the launcher took over
 ==================  ===============================================================
 """

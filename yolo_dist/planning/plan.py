@@ -160,7 +160,7 @@ def _dataset_sizes(config):
     """Where the data are from, and the numbers of training and held-out images."""
     data = config.data
     if data.n_synthetic_examples is not None:
-        return 'made-up images', data.n_synthetic_examples, data.n_synthetic_examples
+        return 'synthetic images', data.n_synthetic_examples, data.n_synthetic_examples
     if is_data_there(data.root):
         train, val = get_task(config).load_datasets(config)
         return f'counted in {data.root}', len(train), len(val)

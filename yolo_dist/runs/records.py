@@ -202,11 +202,11 @@ def _read_throughput(path):
 
 
 def _read_device(path):
-    sittings = read_json(path)
-    if not sittings:
+    sessions = read_json(path)
+    if not sessions:
         return ''
     try:
-        last = sittings[-1]
+        last = sessions[-1]
         names = dict.fromkeys(device['name'] for device in last['devices'])
         cores = last['cores']
         return ', '.join(names) or f'CPU, {cores} core{"s"[:cores > 1]} a process'

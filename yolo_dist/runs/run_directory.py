@@ -2,7 +2,7 @@
 
 ==========================  ====================================================
 ``config.yaml``             the resolved experiment; ``train`` accepts it as one
-``environment.json``        versions, host, commit and command of each sitting
+``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
 ``log.json``                one entry a report (Chainer's ``LogReport``)
@@ -158,7 +158,7 @@ class RunDirectory:
     Args:
         path (pathlib.Path): The directory.
         config (~yolo_dist.config.RunConfig): The run.
-        n_processes (int): P of this sitting; ``None`` to look only.
+        n_processes (int): P of this session; ``None`` to look only.
     """
 
     def __init__(self, path, config, *, n_processes=None):
@@ -202,11 +202,11 @@ class RunDirectory:
         text = dump_config(self.config)
         write_whole(self.path / 'config.yaml',
                     lambda temporary: pathlib.Path(temporary).write_text(text))
-        sittings = read_json(self.path / 'environment.json') or []
+        sessions = read_json(self.path / 'environment.json') or []
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
-        sittings.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
+        sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
                          **environment()})
-        write_json(self.path / 'environment.json', sittings)
+        write_json(self.path / 'environment.json', sessions)
         self.write_status('running')
 
     def write_throughput(self, figures):

@@ -43,7 +43,7 @@ def any_of(*triggers):
 
 
 def last_iteration(config, n_iterations, updater):
-    """Where this sitting ends: the end of the run or ``run.stop_after_epochs``."""
+    """Where this session ends: the end of the run or ``run.stop_after_epochs``."""
     stop = config.run.stop_after_epochs
     if stop is None:
         return n_iterations
@@ -65,7 +65,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
         metric (str): The metric that chooses the best weights.
         comm (chainermn.CommunicatorBase): The communicator.
         results (~yolo_dist.runs.run_directory.RunDirectory): Where results go.
-        interruption (~yolo_dist.training.extensions.Interruption): What may end the sitting.
+        interruption (~yolo_dist.training.extensions.Interruption): What may end the session.
         n_iterations (int): Length of the whole run.
 
     Returns:

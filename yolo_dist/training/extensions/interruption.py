@@ -5,7 +5,7 @@ from chainer import training
 
 
 class Interruption(training.Extension):
-    """Lets a scheduler's signal end a sitting after the current iteration.
+    """Lets a scheduler's signal end a session after the current iteration.
 
     A signal may reach some processes only, or not all during the same iteration, so
     they agree on the iteration in which to stop: a sum of one number. Called without
@@ -41,7 +41,7 @@ class Interruption(training.Extension):
         self._is_due = bool(total[0])
 
     def is_due(self, trainer=None):
-        """Whether the sitting ends with this iteration, in all processes alike."""
+        """Whether the session ends with this iteration, in all processes alike."""
         return self._is_due
 
     def finalize(self):
