@@ -204,3 +204,14 @@ def test_a_small_file_that_claims_gigabytes_is_refused(ending):
     finally:
         tracemalloc.stop()
     assert EncodedImage(data, 'small').decode().shape == (3, 8, 8)
+
+
+def test_a_second_frame_does_not_hide_the_first():
+    """The larger claim of two counts, whichever comes first."""
+    data = cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    at = data.index(b'\xff\xc0')
+    frame = data[at:at + 2 + int.from_bytes(data[at + 2:at + 4], 'big')]
+    large = claim(frame, 5, 30_000)
+    for frames in (large + frame, frame + large):
+        with pytest.raises(InputError, match='claims 30,000 x 30,000'):
+            EncodedImage(data[:at] + frames + data[at + len(frame):], 'bomb')

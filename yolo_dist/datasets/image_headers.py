@@ -1,4 +1,5 @@
 """What the header of an image file tells, and whether the file is whole."""
+import math
 import struct
 import zlib
 from typing import NamedTuple
@@ -58,7 +59,9 @@ def parse_jpeg_header(data):
             # From the end, where the marker usually is.
             return JPEGHeader(data.rfind(b'\xff\xd9') > at, orientation or 1, height_at, size_hw)
         if marker in _FRAMES and at + 9 <= len(data):
-            size_hw = struct.unpack_from('>HH', data, at + 5)
+            claimed = struct.unpack_from('>HH', data, at + 5)
+            # Of several frames the largest counts: which one a decoder takes is its own choice.
+            size_hw = max(claimed, size_hw or claimed, key=math.prod)
         if marker in _SEQUENTIAL_HUFFMAN_FRAMES:
             height_at = at + 5
         if marker == _APP1 and orientation is None:
