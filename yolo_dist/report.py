@@ -22,7 +22,7 @@ def parse_arguments(argv=None):
     parser.add_argument('--out', metavar='DIR', default='report',
                         help='folder to write (default: report)')
     parser.add_argument('--site', metavar='NAME', default=PAPER_SITE, help=(
-        'the machine of the scaling model in figs. 5 and 7: a site of jobs/sites or the path '
+        'the machine of the speed-up model in figs. 5 and 7: a site of jobs/sites or the path '
         f'of a site file (default: {PAPER_SITE}, the machine of the paper)'))
     return parser.parse_args(argv)
 
