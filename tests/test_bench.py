@@ -235,7 +235,8 @@ def test_ratio_is_taken_round_by_round():
 def test_virtual_workers_are_measured_in_both_sums(python):
     """K workers of one process against K updates: speeds of all, and the ratio as a percentage."""
     done = python('-m', 'yolo_dist.bench', 'virtual-workers', '--model', 'darknet19',
-                  '--input-size', '32', '--batch', '2', '--width', '0.03', '--workers', '3', '--repeats', '1')
+                  '--input-size', '32', '--batch', '2', '--width', '0.03', '--workers', '3',
+                  '--repeats', '1')
     assert done.returncode == 0, done.stderr
     figures = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     plain = float(figures['images_per_second_plain'])

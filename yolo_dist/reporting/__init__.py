@@ -19,7 +19,7 @@ from yolo_dist.reporting.tables import (
     table_2,
     write_csv,
 )
-from yolo_dist.reporting.words import reported_values
+from yolo_dist.reporting.values import reported_values
 
 __all__ = [
     'PAGES', 'PAPER_SITE', 'Prediction', 'changed_settings_table', 'comparison_table',

@@ -1,6 +1,6 @@
 from yolo_dist.drawing import PAPER, add_legend, create_figure, legend_entries, say
 from yolo_dist.planning.plan import VOC
-from yolo_dist.reporting.words import (
+from yolo_dist.reporting.values import (
     METRIC_TITLES,
     MODEL_TITLES,
     batch_percent,

@@ -33,7 +33,7 @@ from yolo_dist.reporting.tables import (
     metric_lines,
     table_2,
 )
-from yolo_dist.reporting.words import reported_values
+from yolo_dist.reporting.values import reported_values
 
 # The machine of the paper, whose printed speed-ups the speed-up model is fitted to.
 PAPER_SITE = 'abci_2018'
@@ -202,9 +202,9 @@ def _predictions(experiment, site):
             'Distance from the speed-ups that the paper prints (root mean square of the '
             f'logarithm, with assumed T(1)): {fit_error(model, workloads, points):.2f} with the '
             f'links as their makers state them; {fit_error(fitted, workloads, points):.2f} where '
-            f'the share of the links between nodes, {fitted.link_share:.3f}, is fitted to those very numbers. A '
-            'share so small is no property of the links: it stands for all that the model leaves '
-            'out.')
+            f'the share of the links between nodes, {fitted.link_share:.3f}, is fitted to those '
+            'very numbers. A share so small is no property of the links: it stands for all that '
+            'the model leaves out.')
     n_workers = sorted({2 ** i for i in range(_LARGEST_PREDICTED.bit_length())}
                        | {record.config.workers for record in experiment.records})
     predictions = [

@@ -15,7 +15,7 @@ from yolo_dist.drawing import (
 )
 from yolo_dist.planning.speed_up_model import PrintedPoint
 from yolo_dist.reporting.tables import markdown_table
-from yolo_dist.reporting.words import changed_in_words, decimal, number, state_in_words
+from yolo_dist.reporting.values import changed_in_words, decimal, number, state_in_words
 
 SPEED_UP = 'speed_up'
 _PHASES = {'input': ('input', 'C2'), 'forward_backward': ('forward + backward', 'C0'),

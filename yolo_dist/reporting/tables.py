@@ -3,7 +3,7 @@
 import csv
 import re
 
-from yolo_dist.reporting.words import (
+from yolo_dist.reporting.values import (
     MODEL_TITLES,
     as_yaml,
     batch_percent,
