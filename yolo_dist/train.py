@@ -11,7 +11,7 @@ from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.device import set_precision
 from yolo_dist.distributed.launch import STOP_SIGNALS, fail_together
 from yolo_dist.distributed.virtual_workers import LocalWorkers
-from yolo_dist.errors import TrainingDiverged
+from yolo_dist.errors import InputError, TrainingDiverged
 from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
 from yolo_dist.runs.run_directory import (
@@ -74,6 +74,8 @@ def main(argv=None):
     """
     with fail_together():
         arguments = parse_arguments(argv)
+        if arguments.plan:
+            raise InputError('--plan: main() trains; call print_plan() for a plan')
         config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                              results=arguments.results)
         communicator.check_launch(config)

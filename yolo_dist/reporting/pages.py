@@ -174,6 +174,9 @@ PAGES = {
     'study_fp16_sum': ('Sums of gradients in float16', _overflows),
 }
 
+# The experiments that the speed-up model is drawn for.
+SPEED_UPS = [name for name, (_, fill) in PAGES.items() if fill is _speed_up]
+
 
 def _predictions(experiment, site):
     """Lines of the speed-up model, and what must be said of them."""
