@@ -41,7 +41,8 @@ quickstart: $(STAMP)
 	$(BIN)/python -m yolo_dist.report experiments/quickstart_*.yaml --out report
 
 test: $(STAMP)
-	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10
+	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10 -n $(PROCESSES) --dist loadfile \
+	  --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check setup.py yolo_dist tests

