@@ -183,7 +183,7 @@ class DetectionModel(Section):
     dtype: Literal['float32', 'tf32', 'mixed16']
     pretrained: Text | None
     anchors: list | None
-    loss_norm: Literal['image', 'positive', 'cell']
+    loss_norm: Literal['image', 'positive', 'cell', 'element']
     ignore_thresh: Fraction
     prior_images: Annotated[int, pydantic.Field(ge=0)]
 

@@ -129,7 +129,7 @@ class YOLOv2(YOLOBase):
             bboxes (ndarray): Float32 ``(B, T, 4)``.
             labels (ndarray): Int32 ``(B, T)``, -1 is padding.
             insize (int or tuple of int): Size of the images.
-            loss_norm ({'image', 'positive', 'cell'}): What the sums are divided by.
+            loss_norm (str): See :func:`~yolo_dist.functions.normalize_terms`.
             ignore_thresh (float): ``None`` is Darknet's 0.6.
             n_images_seen (int): Images trained on so far, by all workers.
             prior_images (int): Length of the prior phase, images.

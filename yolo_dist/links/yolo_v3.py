@@ -140,7 +140,7 @@ class YOLOv3(YOLOBase):
             bboxes (ndarray): Float32 ``(B, T, 4)``.
             labels (ndarray): Int32 ``(B, T)``, -1 is padding.
             insize (int or tuple of int): Size of the images.
-            loss_norm ({'image', 'positive', 'cell'}): What the sums are divided by.
+            loss_norm (str): See :func:`~yolo_dist.functions.normalize_terms`.
             ignore_thresh (float): ``None`` is Darknet's 0.5 for VOC.
             n_images_seen (int): Not used; YOLOv3 has no prior phase.
             prior_images (int): Not used.
