@@ -78,7 +78,7 @@ def run_tests(device, *, root=_ROOT):
                         f'--junitxml={path}'], cwd=root, stdin=subprocess.DEVNULL,
                        env={**os.environ, 'CUDA_VISIBLE_DEVICES': only})
         if not path.exists():
-            raise InputError("the tests of the GPU did not run: pip install '.[test]'")
+            raise InputError("the tests of the GPU did not run: pip install -e '.[test]'")
         suite = xml.etree.ElementTree.parse(path).getroot().find('testsuite')
     failed = [test.get('name') for test in suite.iter('testcase')
               if test.find('failure') is not None or test.find('error') is not None]
