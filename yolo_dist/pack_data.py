@@ -24,7 +24,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Packs one data set.
+    """Pack one data set.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.

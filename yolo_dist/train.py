@@ -64,7 +64,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Trains one run; the same code in every process.
+    """Train one run; the same code in every process.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.
@@ -155,7 +155,7 @@ def main(argv=None):
 
 
 def _run(trainer, model, results, n_iterations, comm, interruption):
-    """Run the trainer and leaves the run directory in a state that says how it ended."""
+    """Run the trainer and leave the run directory in a state that says how it ended."""
     try:
         trainer.run(show_loop_exception_msg=False)
     except TrainingDiverged as error:

@@ -35,7 +35,7 @@ def cases(*, has_torch):
 
 
 def run_case(case, *, device, repeats):
-    """Measures one case in a process of its own, whose memory nobody else has used.
+    """Measure one case in a process of its own, whose memory nobody else has used.
 
     Args:
         case (list of str): Of :func:`cases`.

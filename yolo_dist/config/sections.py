@@ -36,7 +36,7 @@ def _is_folder_name(text):
 
 
 def _name_of_folders(text):
-    """Return a name becomes a folder below --results, and a line of a job script."""
+    """Check a name, which becomes a folder below --results and a line of a job script."""
     if not all(map(_is_folder_name, text.split('/'))):
         raise ValueError(
             'expected a name that can be a folder: printable, on one line, without a backslash, '

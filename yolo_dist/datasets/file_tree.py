@@ -36,7 +36,7 @@ def open_file_tree(root):
 
 
 def is_data_there(root):
-    """Tells whether ``data.root`` names anything: a folder, or a packed data set.
+    """Tell whether ``data.root`` names anything: a folder, or a packed data set.
 
     Args:
         root (str or ~pathlib.Path): The folder, or the file.
@@ -227,7 +227,7 @@ def _check(environment, path):
 
 
 def pack_files(tree, paths, destination, *, progress):
-    """Packs files of a tree into one file, which appears when it is complete.
+    """Pack files of a tree into one file, which appears when it is complete.
 
     Args:
         tree (FolderTree): Where they are read from.

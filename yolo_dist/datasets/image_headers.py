@@ -92,7 +92,7 @@ def _exif_orientation(segment):
 
 
 def png_size(data):
-    """Tells the size that the header of a PNG claims.
+    """Tell the size that the header of a PNG claims.
 
     Args:
         data (bytes): Content of a file that starts with ``PNG_START``.
@@ -107,7 +107,7 @@ def png_size(data):
 
 
 def without_ancillary_chunks(data):
-    """Leaves out of a PNG what its pixels do not depend on.
+    """Leave out of a PNG what its pixels do not depend on.
 
     Args:
         data (bytes): Content of a file that starts with ``PNG_START``.

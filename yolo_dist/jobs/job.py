@@ -64,7 +64,7 @@ class Job:
 
 
 def create_job(experiment, site, *, row, seed, overrides, results, site_source):
-    """Plans the job of one run.
+    """Plan the job of one run.
 
     Args:
         experiment (str): An experiment file.

@@ -78,7 +78,7 @@ class Scheduler:
                                  'it, or choose another site by --site')
 
     def submit(self, job):
-        """Queues a job.
+        """Queue a job.
 
         Returns:
             str: The job's id.

@@ -119,7 +119,7 @@ class Plan:
 
 
 def plan(config, *, images_per_second=None, n_processes=None):
-    """Works out what a run will take.
+    """Work out what a run will take.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run.

@@ -121,7 +121,7 @@ def snapshot_files(directory):
 
 
 def find_weights(run):
-    """Chooses what to evaluate.
+    """Choose what to evaluate.
 
     Args:
         run (str): A run directory, or a weights or snapshot file inside one.

@@ -53,7 +53,7 @@ def build_train_chain(config, model):
 
 
 def convert(batch, device):
-    """Stacks examples.
+    """Stack examples.
 
     Args:
         batch (list): Examples ``(img, label)``.
@@ -93,7 +93,7 @@ def format_metrics(metrics):
 
 
 def draw_examples(config, model, val, path):
-    """Draws held-out images under their predicted class."""
+    """Draw held-out images under their predicted class."""
     crop = _CentreCrop(config.data.evaluation.input_size_px)
     indices = spread_indices(len(val))
     examples = [crop(val[i]) for i in indices]

@@ -66,7 +66,7 @@ def build_train_chain(config, model):
 
 
 def convert(batch, device):
-    """Stacks examples and pads their objects to one length.
+    """Stack examples and pad their objects to one length.
 
     Args:
         batch (list): Examples ``(img, bbox, label)``.
@@ -104,7 +104,7 @@ def format_metrics(metrics):
 
 
 def draw_examples(config, model, val, path):
-    """Draws held-out images with what ``predict`` finds in them."""
+    """Draw held-out images with what ``predict`` finds in them."""
     imgs = [val[i][0] for i in spread_indices(len(val))]
     model.use_preset('visualize')
     bboxes, labels, scores = model.predict(imgs, insize=config.data.evaluation.input_size_px)
