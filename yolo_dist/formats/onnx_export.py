@@ -1,0 +1,165 @@
+"""ONNX files of the networks, by Chainer's own exporter."""
+import importlib.util
+import json
+import warnings
+
+import chainer
+import chainer.functions as F
+import numpy as np
+
+from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu import using_cpu_backend
+from yolo_dist.links import height_and_width
+
+# The newest operator set that onnx_chainer writes, and the file version that came with it.
+_OPSET = 11
+_IR_VERSION = 6
+# As in `functions.decode_bboxes`.
+_MAX_LOG_SIZE = 30
+
+
+def export_onnx(model, path, *, insize, decode_boxes=False, class_names=None):
+    """Write a network as an ONNX file (operator set 11).
+
+    The batch size is free. Height and width are free multiples of 32, except with decoded
+    boxes, whose grid belongs to one size. The input ``images`` is float32 ``(batch, 3, height,
+    width)``, RGB in 0..1. The outputs are float32:
+
+    ==========  ==============================  ==============================================
+    name        shape                           meaning
+    ==========  ==============================  ==============================================
+    ``logits``  ``(batch, n_class)``            of a classifier, before the softmax
+    ``locs``    ``(batch, N, 4)``               of a detector, ``(t_y, t_x, t_h, t_w)``
+    ``objs``    ``(batch, N)``                  of a detector, logits
+    ``confs``   ``(batch, N, n_fg_class)``      of a detector, logits
+    ``boxes``   ``(batch, N, 4)``               decoded, ``(y_min, x_min, y_max, x_max)`` in
+                                                pixels of the input, not clipped to it
+    ``scores``  ``(batch, N, n_fg_class)``      decoded, objectness times class probability
+    ==========  ==============================  ==============================================
+
+    Non-maximum suppression is not in the file. Its metadata are ``model`` (the name of the
+    class), ``insize`` and ``class_names``, both as JSON.
+
+    Args:
+        model (~chainer.Chain): Darknet19, Darknet53, YOLOv2 or YOLOv3 with float32 weights, on
+            a CPU.
+        path (str or ~pathlib.Path): File to write.
+        insize (int or tuple of int): Side, or ``(height, width)``, of the input in pixels;
+            multiples of 32.
+        decode_boxes (bool): Whether a detector gives ``boxes`` and ``scores`` in place of its
+            raw outputs.
+        class_names (sequence of str): Names of the classes, or ``None``.
+
+    Raises:
+        InputError: If ``insize`` is no positive multiple of 32, boxes of a classifier are
+            asked for, or the package ``onnx`` is not installed.
+    """
+    insize = height_and_width(insize)
+    n_class = getattr(model, 'n_fg_class', None)
+    if n_class is None and decode_boxes:
+        raise InputError(f'{path}: boxes are to be decoded, but {type(model).__name__} is a '
+                         'classifier, which has none; export it without')
+    if importlib.util.find_spec('onnx') is None:
+        raise InputError(f'{path}: the package onnx, which writes this file, is not installed; '
+                         "it comes with the extra `onnx`: pip install '.[onnx]'")
+    if n_class is None:
+        shapes = {'logits': ('batch', model.n_class)}
+    elif decode_boxes:
+        n_box = len(model.default_boxes(insize).cell)
+        shapes = {'boxes': ('batch', n_box, 4), 'scores': ('batch', n_box, n_class)}
+    else:
+        shapes = {'locs': ('batch', 'N', 4), 'objs': ('batch', 'N'),
+                  'confs': ('batch', 'N', n_class)}
+    proto = _trace(_Traced(model, insize if decode_boxes else None), insize, tuple(shapes))
+    _declare(proto, insize if decode_boxes else ('height', 'width'), shapes)
+    metadata = {'model': type(model).__name__, 'insize': json.dumps(insize)}
+    if class_names is not None:
+        metadata['class_names'] = json.dumps(list(class_names))
+    import onnx
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, path)
+
+
+class _Traced(chainer.Chain):
+    """A network whose operations do not depend on the size of the batch and of the image.
+
+    Args:
+        model (~chainer.Chain): The network. It stays as it is.
+        decode_insize (tuple of int): Size for which boxes are decoded; ``None`` leaves them.
+    """
+
+    def __init__(self, model, decode_insize):
+        super().__init__()
+        from onnx_chainer.replace_func import fake_as_funcnode
+        self.decode_insize = decode_insize
+        with self.init_scope():
+            self.model = model.copy(mode='share')
+        extractor = self.model.extractor
+        if hasattr(extractor, 'upsample'):
+            extractor.upsample = lambda x: F.unpooling_2d(x, 2, cover_all=False)
+        if hasattr(extractor, 'reorg'):
+            extractor.reorg = fake_as_funcnode(
+                extractor.reorg, 'Reorg', experimental_warning=False)
+
+    def forward(self, images):
+        outputs = self.model(images)
+        if self.decode_insize is None:
+            return outputs
+        locs, objs, confs = outputs
+        boxes = self.model.default_boxes(self.decode_insize)
+        centre, log_size = F.split_axis(locs, 2, axis=2)
+        centre = (F.sigmoid(centre) + boxes.cell) * boxes.step_px[:, None]
+        half_size = F.exp(F.clip(log_size, -_MAX_LOG_SIZE, _MAX_LOG_SIZE))
+        half_size *= 0.5 * boxes.anchor_px
+        scores = F.expand_dims(F.sigmoid(objs), 2) * self.model.class_probabilities(confs)
+        return F.concat((centre - half_size, centre + half_size), axis=2), scores
+
+
+def _trace(traced, insize, output_names):
+    import onnx_chainer
+    from onnx_chainer.functions.converter import FunctionConverter
+    images = np.zeros((1, 3, *insize), np.float32)
+    converters = {'Reshape': _convert_reshape, 'Reorg': FunctionConverter(_convert_reorg)}
+    # Chainer's own functions alone: the exporter knows no others.
+    with using_cpu_backend(False), chainer.using_config('dtype', np.dtype(np.float32)), \
+            warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        return onnx_chainer.export(
+            traced, images, opset_version=_OPSET, input_names=['images'],
+            output_names=list(output_names), external_converters=converters, no_testcase=True)
+
+
+def _convert_reshape(params):
+    """Convert ``F.reshape`` so that the first axis, the batch, keeps its length."""
+    from onnx_chainer.mapping import converters
+    params.func.shape = (0, *params.func.shape[1:])
+    return converters['Reshape'](params)
+
+
+def _convert_reorg(func, opset_version, input_names, output_names, context):
+    """Convert YOLOv2's ``reorg``, see there. In a shape, 0 keeps an axis."""
+    from onnx_chainer.onnx_helper import GraphBuilder
+
+    def const(name, *values):
+        return context.add_const(np.array(values, np.int64), name)
+    graph = GraphBuilder()
+    n_channel = func.inputs[0].shape[1]
+    h = graph.op('Reshape', [*input_names, const('split', 0, n_channel // 4, 0, 2, -1, 2)])
+    h = graph.op('Transpose', [h], perm=(0, 3, 5, 1, 2, 4))
+    shape = graph.op('Div', [graph.op('Shape', input_names), const('halve', 1, 1, 2, 2)])
+    shape = graph.op('Mul', [shape, const('quadruple', 1, 4, 1, 1)])
+    graph.op('Reshape', [h, shape])
+    return graph.nodes(output_names)
+
+
+def _declare(proto, size, output_shapes):
+    """Name the free axes; parameters are no inputs, so that a runtime may fold them."""
+    from onnx import TensorProto, helper
+    proto.ir_version = _IR_VERSION
+    del proto.graph.input[:], proto.graph.output[:]
+    proto.graph.input.append(helper.make_tensor_value_info(
+        'images', TensorProto.FLOAT, ('batch', 3, *size)))
+    proto.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in output_shapes.items())
