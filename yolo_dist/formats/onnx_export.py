@@ -52,33 +52,41 @@ def export_onnx(model, path, *, insize, decode_boxes=False, class_names=None):
 
     Raises:
         InputError: If ``insize`` is no positive multiple of 32, boxes of a classifier are
-            asked for, or the package ``onnx`` is not installed.
+            asked for, there is not one name for each class, or the package ``onnx`` is not
+            installed.
     """
     insize = height_and_width(insize)
-    n_class = getattr(model, 'n_fg_class', None)
-    if n_class is None and decode_boxes:
-        raise InputError(f'{path}: boxes are to be decoded, but {type(model).__name__} is a '
-                         'classifier, which has none; export it without')
+    name, n_class = type(model).__name__, getattr(model, 'n_class', None) or model.n_fg_class
+    if decode_boxes and not hasattr(model, 'n_fg_class'):
+        raise InputError(f'{path}: boxes are to be decoded, but {name} is a classifier, which '
+                         'has none; export it without')
+    if class_names is not None and len(class_names) != n_class:
+        raise InputError(f'{path}: found {len(class_names)} class names, expected {n_class}, '
+                         f'one for each class of this {name}')
     if importlib.util.find_spec('onnx') is None:
         raise InputError(f'{path}: the package onnx, which writes this file, is not installed; '
                          "it comes with the extra `onnx`: pip install '.[onnx]'")
-    if n_class is None:
-        shapes = {'logits': ('batch', model.n_class)}
-    elif decode_boxes:
-        n_box = len(model.default_boxes(insize).cell)
-        shapes = {'boxes': ('batch', n_box, 4), 'scores': ('batch', n_box, n_class)}
-    else:
-        shapes = {'locs': ('batch', 'N', 4), 'objs': ('batch', 'N'),
-                  'confs': ('batch', 'N', n_class)}
-    proto = _trace(_Traced(model, insize if decode_boxes else None), insize, tuple(shapes))
-    _declare(proto, insize if decode_boxes else ('height', 'width'), shapes)
-    metadata = {'model': type(model).__name__, 'insize': json.dumps(insize)}
-    if class_names is not None:
-        metadata['class_names'] = json.dumps(list(class_names))
     import onnx
+    shapes = _output_shapes(model, n_class, insize, decode_boxes)
+    proto = _trace(_Traced(model, insize if decode_boxes else None), insize, list(shapes))
+    _declare(proto, insize if decode_boxes else ('height', 'width'), shapes)
+    metadata = {'model': name, 'insize': json.dumps(insize)}
+    if class_names is not None:
+        metadata['class_names'] = json.dumps(list(class_names), ensure_ascii=False)
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
+
+
+def _output_shapes(model, n_class, insize, decode_boxes):
+    """Return the outputs by name, in their order; axes that are free have a name."""
+    if not hasattr(model, 'n_fg_class'):
+        return {'logits': ('batch', n_class)}
+    if not decode_boxes:
+        return {'locs': ('batch', 'N', 4), 'objs': ('batch', 'N'),
+                'confs': ('batch', 'N', n_class)}
+    n_box = len(model.default_boxes(insize).cell)
+    return {'boxes': ('batch', n_box, 4), 'scores': ('batch', n_box, n_class)}
 
 
 class _Traced(chainer.Chain):
@@ -127,7 +135,7 @@ def _trace(traced, insize, output_names):
         warnings.simplefilter('ignore', FutureWarning)
         return onnx_chainer.export(
             traced, images, opset_version=_OPSET, input_names=['images'],
-            output_names=list(output_names), external_converters=converters, no_testcase=True)
+            output_names=output_names, external_converters=converters, no_testcase=True)
 
 
 def _convert_reshape(params):
