@@ -9,9 +9,8 @@ def write_chainercv(model, path):
 
     ``chainercv.links.YOLOv3(n_fg_class=model.n_fg_class, pretrained_model=path)``
     reads it. ChainerCV has YOLOv2 and YOLOv3 of width 1 with the paper's
-    anchors, and no classifier. Names and values are those of this package, so
-    that :func:`~yolo_dist.links.build_from_weights` and
-    :func:`~yolo_dist.links.load_weights` read ChainerCV's files.
+    anchors, and no classifier. Names, shapes and values are those of this
+    package: :func:`~yolo_dist.links.load_weights` reads ChainerCV's files.
 
     Args:
         model (YOLOv2 or YOLOv3): The detector.

@@ -1,6 +1,5 @@
 """Networks of the paper as Chainer links, and the chains that train them."""
 
-from yolo_dist.links.build_from_weights import build_from_weights
 from yolo_dist.links.classification_train_chain import ClassificationTrainChain
 from yolo_dist.links.conv_block import scale_channels
 from yolo_dist.links.count_activations import Activations, count_activations
@@ -18,7 +17,6 @@ from yolo_dist.links.yolo_v3 import YOLOv3
 
 __all__ = [
     'Activations', 'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'YOLOTrainChain',
-    'YOLOv2', 'YOLOv3', 'build_from_weights', 'count_activations', 'count_operations',
-    'height_and_width', 'load_backbone', 'load_weights', 'non_maximum_suppression', 'read_npz',
-    'scale_channels',
+    'YOLOv2', 'YOLOv3', 'count_activations', 'count_operations', 'height_and_width',
+    'load_backbone', 'load_weights', 'non_maximum_suppression', 'read_npz', 'scale_channels',
 ]

@@ -3,7 +3,6 @@ import functools
 import io
 import zipfile
 import zlib
-from typing import NamedTuple
 
 import chainer
 import numpy as np
@@ -14,10 +13,6 @@ _MAX_LISTED = 3
 # Where the trainer's snapshot of a run holds the model inside the train chain.
 _IN_SNAPSHOT = 'updater/model:main/model/'
 
-# The filter of each network's last convolution, and the boxes that a cell of it predicts.
-_HEADS = {'head/W': ('Darknet19', None), 'subnet/W': ('YOLOv2', 5), 'subnet/0/1/W': ('YOLOv3', 3)}
-_HEAD_CHANNELS = 1024
-_BOX_OUTPUTS = 5  # of a box, besides its classes
 
 # What NumPy and zipfile raise on a file that is cut, altered or something else. A header that
 # claims more numbers than there is memory ends in MemoryError.
@@ -105,47 +100,6 @@ def read_weights(path):
             for name, array in read_npz(path, choose).items()}
 
 
-class Recognised(NamedTuple):
-    """The network that weights belong to.
-
-    Attributes:
-        name (str): Name of its class.
-        n_class (int): Number of classes, background not counted.
-        width (float): Factor on the number of channels.
-    """
-
-    name: str
-    n_class: int
-    width: float
-
-
-def recognise_weights(weights):
-    """Tell by names and shapes to which network weights belong.
-
-    Args:
-        weights (dict of str to ndarray): What :func:`read_weights` returned.
-
-    Returns:
-        Recognised: ``None`` if they belong to none of the four networks. A
-        detector is taken to have as many anchors as the paper's.
-    """
-    for head, (name, n_box) in _HEADS.items():
-        shape = np.shape(weights.get(head))
-        if len(shape) != 4:
-            continue
-        if 'extractor/2/0/conv/W' in weights and name == 'Darknet19':
-            name = 'Darknet53'
-        n_class = shape[0] if n_box is None else shape[0] // n_box - _BOX_OUTPUTS
-        return Recognised(name, n_class, _width(shape[1])) if n_class > 0 else None
-    return None
-
-
-def _width(n_channel):
-    """Return the shortest decimal number that gives so many channels."""
-    widths = (round(n_channel / _HEAD_CHANNELS, digits) for digits in (1, 2, 3, 4))
-    return next(width for width in widths if round(width * _HEAD_CHANNELS) == n_channel)
-
-
 def check_weights(weights, link, path, *, prefix=''):
     """Check that weights hold what a link needs, in the right shapes.
 
@@ -175,19 +129,15 @@ def check_weights(weights, link, path, *, prefix=''):
     lines = differences[:_MAX_LISTED]
     if len(differences) > _MAX_LISTED:
         lines.append(f'... and {len(differences) - _MAX_LISTED} more')
-    found = recognise_weights(weights)
-    found = 'these weights' if found is None else f'the weights of {_describe(*found)}'
     raise InputError('\n  '.join([
-        f'{path}: {found} do not fit {_describe_link(link, prefix)}; '
+        f'{path}: these weights do not fit {_describe(link, prefix)}; '
         'give weights of the same model, width and classes. Differences:', *lines]))
 
 
-def _describe_link(link, prefix):
+def _describe(link, prefix):
+    name = f'{type(link).__name__} of width {getattr(link, "width", 1)}'
+    if prefix:
+        return f'the backbone of {name}'
     n_class = getattr(link, 'n_class', getattr(link, 'n_fg_class', None))
-    description = _describe(type(link).__name__, n_class, getattr(link, 'width', 1))
-    return f'the backbone of {description}' if prefix else description
+    return name if n_class is None else f'{name} with {n_class} classes'
 
-
-def _describe(name, n_class, width):
-    classes = '' if n_class is None else f' with {n_class} classes'
-    return f'{name} of width {width:g}{classes}'
