@@ -99,16 +99,19 @@ class _Traced(chainer.Chain):
 
     def __init__(self, model, decode_insize):
         super().__init__()
-        from onnx_chainer.replace_func import fake_as_funcnode
         self.decode_insize = decode_insize
         with self.init_scope():
             self.model = model.copy(mode='share')
+        self._name('upsample', 'Upsample')
+        self._name('reorg', 'Reorg')
+
+    def _name(self, attribute, name):
+        """Let the exporter see a function of the extractor as one, which it then converts."""
+        from onnx_chainer.replace_func import fake_as_funcnode
         extractor = self.model.extractor
-        if hasattr(extractor, 'upsample'):
-            extractor.upsample = lambda x: F.unpooling_2d(x, 2, cover_all=False)
-        if hasattr(extractor, 'reorg'):
-            extractor.reorg = fake_as_funcnode(
-                extractor.reorg, 'Reorg', experimental_warning=False)
+        if hasattr(extractor, attribute):
+            setattr(extractor, attribute, fake_as_funcnode(
+                getattr(extractor, attribute), name, experimental_warning=False))
 
     def forward(self, images):
         outputs = self.model(images)
@@ -128,7 +131,8 @@ def _trace(traced, insize, output_names):
     import onnx_chainer
     from onnx_chainer.functions.converter import FunctionConverter
     images = np.zeros((1, 3, *insize), np.float32)
-    converters = {'Reshape': _convert_reshape, 'Reorg': FunctionConverter(_convert_reorg)}
+    converters = {'Reshape': _convert_reshape, 'Reorg': FunctionConverter(_convert_reorg),
+                  'Upsample': FunctionConverter(_convert_upsample)}
     # Chainer's own functions alone: the exporter knows no others.
     with using_cpu_backend(False), chainer.using_config('dtype', np.dtype(np.float32)), \
             warnings.catch_warnings():
@@ -145,8 +149,17 @@ def _convert_reshape(params):
     return converters['Reshape'](params)
 
 
+def _convert_upsample(func, opset_version, input_names, output_names, context):
+    """Convert YOLOv3's ``upsample``. Chainer's ``unpooling_2d`` becomes what OpenCV refuses."""
+    from onnx_chainer.onnx_helper import make_node
+    region = context.add_const(np.zeros(0, np.float32), 'no_region')
+    scales = context.add_const(np.array((1, 1, 2, 2), np.float32), 'scales')
+    return make_node('Resize', [*input_names, region, scales], output_names, mode='nearest',
+                     coordinate_transformation_mode='asymmetric', nearest_mode='floor'),
+
+
 def _convert_reorg(func, opset_version, input_names, output_names, context):
-    """Convert YOLOv2's ``reorg``, see there. In a shape, 0 keeps an axis."""
+    """Convert YOLOv2's ``reorg``, see there. In a shape, 0 keeps an axis and -1 is the rest."""
     from onnx_chainer.onnx_helper import GraphBuilder
 
     def const(name, *values):
