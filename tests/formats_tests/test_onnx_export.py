@@ -3,6 +3,7 @@ import json
 import sys
 
 import chainer
+import cv2
 import numpy as np
 import pytest
 
@@ -70,6 +71,19 @@ def test_runtime_agrees_for_any_batch_and_size(link, tmp_path):
         expected = outputs(model, x)
         assert all(value.std() > 0.01 for value in expected.values())
         assert_agree(run(path, x), expected)
+
+
+@pytest.mark.skipif(int(cv2.__version__.split('.')[0]) < 5, reason='OpenCV 4 knows no free size')
+@pytest.mark.parametrize('link', NETWORKS)
+def test_opencv_agrees(link, tmp_path):
+    """OpenCV 5, another reader, computes the same from the same file."""
+    model, path = build(link), tmp_path / 'model.onnx'
+    export_onnx(model, path, insize=64)
+    x = images(2, 64, 96)
+    expected = outputs(model, x)
+    net = cv2.dnn.readNetFromONNX(path)
+    net.setInput(x, 'images')
+    assert_agree(dict(zip(expected, net.forward(list(expected)), strict=True)), expected)
 
 
 @pytest.mark.parametrize('link', [YOLOv2, YOLOv3])
