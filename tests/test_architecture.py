@@ -29,6 +29,7 @@ RULES = {
     'environment': {'kernels'},
     'distributed': {'kernels'},
     'links': {'functions', 'kernels', 'transforms'},
+    'formats': {'kernels', 'links'},
     'runs': {'config', 'environment', 'links'},
     'training': {'drawing', 'kernels', 'runs'},
     'evaluators': {'training'},

@@ -4,6 +4,7 @@ import numpy as np
 from yolo_dist.errors import InputError
 from yolo_dist.functions import DefaultBoxes, create_default_boxes, decode_bboxes
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
+from yolo_dist.links.prepare_images import height_and_width
 from yolo_dist.transforms import letterbox, unletterbox_bbox
 
 
@@ -74,7 +75,7 @@ class YOLOBase(chainer.Chain):
         Raises:
             InputError: If ``insize`` is no positive multiple of 32.
         """
-        insize = _height_width(insize)
+        insize = height_and_width(insize)
         key = (insize, self.device.name)
         if key not in self._default_boxes:
             boxes = create_default_boxes(insize, self._steps_px, self._anchors_px)
@@ -121,7 +122,7 @@ class YOLOBase(chainer.Chain):
         Raises:
             InputError: If ``insize`` is no positive multiple of 32.
         """
-        insize = _height_width(insize)
+        insize = height_and_width(insize)
         if not len(imgs):
             return [], [], []
         inputs, params = zip(*(letterbox(img, insize) for img in imgs), strict=True)
@@ -157,11 +158,3 @@ class YOLOBase(chainer.Chain):
         bbox, score = bbox[i_box], score.flat[index]
         keep = non_maximum_suppression(bbox, label, score, thresh=self.nms_thresh)
         return bbox[keep], label[keep].astype(np.int32), score[keep].astype(np.float32)
-
-
-def _height_width(insize):
-    insize = (insize, insize) if np.isscalar(insize) else tuple(insize)
-    if len(insize) != 2 or any(s != int(s) or s <= 0 or s % 32 for s in insize):
-        raise InputError(f'input size {insize} does not fit; it must be a positive multiple '
-                         'of 32, for example 416 or 608')
-    return int(insize[0]), int(insize[1])

@@ -43,7 +43,12 @@ class YOLOv2Extractor(Darknet19Extractor):
         width (float): Factor on the number of channels. The passthrough's 64
             channels are scaled in steps of four, which :func:`reorg` needs.
         bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
+
+    Attributes:
+        reorg (callable): :func:`reorg`. Another that computes the same may take its place.
     """
+
+    reorg = staticmethod(reorg)
 
     def __init__(self, *, width=1.0, bn_decay=0.99):
         super().__init__(width=width, bn_decay=bn_decay)
@@ -65,7 +70,7 @@ class YOLOv2Extractor(Darknet19Extractor):
         """
         fine, coarse = deque(self.stages(x), maxlen=2)
         conv1, conv2, passthrough, fuse = self[self.n_backbone_links:]
-        return fuse(F.concat((reorg(passthrough(fine)), conv2(conv1(coarse)))))
+        return fuse(F.concat((self.reorg(passthrough(fine)), conv2(conv1(coarse)))))
 
 
 class YOLOv2(YOLOBase):

@@ -33,7 +33,12 @@ class YOLOv3Extractor(Darknet53Extractor):
     Args:
         width (float): Factor on the number of channels.
         bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
+
+    Attributes:
+        upsample (callable): :func:`upsample`. Another that computes the same may take its place.
     """
+
+    upsample = staticmethod(upsample)
 
     def __init__(self, *, width=1.0, bn_decay=0.99):
         super().__init__(width=width, bn_decay=bn_decay)
@@ -72,7 +77,7 @@ class YOLOv3Extractor(Darknet53Extractor):
             ys.append(h)
             if not features:
                 return ys
-            h = F.concat((upsample(next(links)(h)), features.pop()))
+            h = F.concat((self.upsample(next(links)(h)), features.pop()))
 
 
 class YOLOv3(YOLOBase):
