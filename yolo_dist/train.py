@@ -138,7 +138,7 @@ def main(argv=None):
         load_snapshot(snapshot, trainer)
     workers.share()
     if comm.rank == 0:
-        results.open()
+        results.open(train.class_names)
         print(summarize(config, schedule, device=device, n_processes=comm.size,
                         communicator_name=communicator.communicator_name(comm), n_train=len(train),
                         n_val=len(val), n_iterations=n_iterations), flush=True)
