@@ -16,7 +16,7 @@ _MAX_ENLARGED_PIXELS = 1 << 24
 _LEAST_FONT_PX = 12
 _FONT_SHARE = 0.025  # of the square root of the picture's area
 _N_UNCROWDED = 12  # objects; labels of more are smaller
-_MAX_HIDDEN_SHARE = 0.25  # of a label; one that would be hidden more is left out
+_MAX_HIDDEN_SHARE = 0.02  # of a label; one that would be hidden more is left out
 
 
 def draw_boxes(img, bbox, label, score, class_names):
@@ -43,7 +43,8 @@ def draw_boxes(img, bbox, label, score, class_names):
         canvas.add_box(boxes[i], class_color(label[i]))
     for i in best_first:
         name = drawable_name(class_names, label[i])
-        canvas.add_label(boxes[i], f'{name} {score[i]:.2f}', class_color(label[i]))
+        canvas.place_label(boxes[i], f'{name} {score[i]:.2f}', class_color(label[i]))
+    canvas.write_labels()
     return canvas.planes()
 
 
@@ -106,7 +107,8 @@ class _Canvas:
         crowding = max(0.5, min(1, math.sqrt(_N_UNCROWDED / max(1, n_objects))))
         self._font_px = max(_LEAST_FONT_PX, round(size * crowding))
         self._line_px = max(2, round(self._font_px / 8))
-        self._labels = np.zeros((0, 4))
+        self._corners = np.zeros((0, 4))  # of the labels so far
+        self._labels = []
 
     def planes(self):
         return np.asarray(self._image).transpose(2, 0, 1)
@@ -122,23 +124,27 @@ class _Canvas:
             if corners[2] >= corners[0] and corners[3] >= corners[1]:
                 self._pen.rectangle(corners, outline=ink, width=width)
 
-    def add_label(self, box, text, color):
-        """Write a label at the corner of its box that hides least of the labels so far."""
-        text, font, width, height = self._fit(text)
+    def place_label(self, box, text, color):
+        """Find the corner of a box where its label hides least of the labels so far."""
+        _, _, width, height = self._fit(text)
         left, top, right, bottom = box
         places = np.array([(x, y) for y in (top - height, bottom, top, bottom - height)
                            for x in (left, right - width)])
         places = np.clip(np.rint(places), 0, (max(0, self.width - width),
                                               max(0, self.height - height)))
         corners = np.hstack((places, places + (width, height)))
-        shared = np.clip(np.minimum(corners[:, None, 2:], self._labels[:, 2:])
-                         - np.maximum(corners[:, None, :2], self._labels[:, :2]), 0, None)
+        shared = np.clip(np.minimum(corners[:, None, 2:], self._corners[:, 2:])
+                         - np.maximum(corners[:, None, :2], self._corners[:, :2]), 0, None)
         hidden = shared.prod(axis=2).sum(axis=1) / (width * height)
         best = int(hidden.argmin())
-        if hidden[best] > _MAX_HIDDEN_SHARE:
-            return
-        self._labels = np.vstack((self._labels, corners[best]))
-        self.write(text, *places[best].tolist(), color)
+        if hidden[best] <= _MAX_HIDDEN_SHARE:
+            self._corners = np.vstack((self._corners, corners[best]))
+            self._labels.append((text, *places[best].tolist(), color))
+
+    def write_labels(self):
+        """Write the labels, the first one last, so that none hides it."""
+        for label in reversed(self._labels):
+            self.write(*label)
 
     def write(self, text, left, top, color):
         """Write a line of text on a ground of its own; return its height."""
