@@ -169,7 +169,7 @@ class _Canvas:
 
 
 def _shortened(text, n_characters):
-    """A text of which the end, which holds the score, and the beginning are kept."""
+    """Cut characters out of a text, before its end, which holds the score."""
     n_end = min(5, n_characters // 2)
     return f'{text[:n_characters - n_end]}…{text[len(text) - n_end:]}'
 

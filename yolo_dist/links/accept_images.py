@@ -45,10 +45,7 @@ def _accept(img, name):
     if not isinstance(img, np.ndarray):
         raise InputError(f'{name}: found {_describe(img)}; {_EXPECTED}{_way_on(img)}')
     if img.ndim != 3 or img.shape[0] != 3 or not img.size:
-        is_interleaved = img.ndim == 3 and img.shape[2] in (3, 4)
-        raise InputError(f'{name}: found shape {img.shape}; {_EXPECTED}' + (
-            '. Of (height, width, channels) make it by img[:, :, :3].transpose(2, 0, 1)'
-            if is_interleaved else ''))
+        raise InputError(f'{name}: found shape {img.shape}; {_EXPECTED}{_way_on(img)}')
     if img.dtype == np.uint8:
         return img
     if img.dtype.kind != 'f':
@@ -74,6 +71,9 @@ def _describe(value):
 
 
 def _way_on(value):
+    shape = getattr(value, 'shape', ())
+    if len(shape) == 3 and shape[0] != 3 and shape[2] in (3, 4):
+        return '. Of (height, width, channels) make it by img[:, :, :3].transpose(2, 0, 1)'
     if hasattr(value, 'convert'):  # of Pillow
         return ". Of a PIL image make it by np.asarray(img.convert('RGB')).transpose(2, 0, 1)"
     if hasattr(value, 'get'):  # of CuPy
