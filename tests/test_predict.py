@@ -70,10 +70,11 @@ def test_thresholds_and_names_can_be_given(detector_run, pictures, tmp_path, cap
 def test_what_cannot_be_read_is_named(detector_run, pictures, tmp_path, capsys):
     """The others are predicted, the exit status is 1, and JSON lists what was skipped."""
     (pictures / 'aa.jpg').write_text('<html>')
+    (pictures / 'a.png').rename(pictures / 'a\n\x1b[1m.png')
     json_file = tmp_path / 'found.json'
     assert predict.main([str(detector_run), str(pictures), '--json', str(json_file)]) == 1
     said = capsys.readouterr()
-    assert len(said.out.splitlines()) == 2
+    assert said.out.splitlines()[0] == f'{pictures}/a\\n\\x1b[1m.png: kočka 0.91'
     assert f'skipped: {pictures}/aa.jpg: not a complete image file' in said.err
     assert '1 of 3 files could not be read' in said.err
     content = json.loads(json_file.read_text())

@@ -63,6 +63,19 @@ def fraction(text):
     return value
 
 
+def printable(text):
+    """Escape what would end a line or steer a terminal, as names of files may hold it.
+
+    Args:
+        text (str): Any text.
+
+    Returns:
+        str: One line.
+    """
+    return ''.join(character if character.isprintable() else ascii(character)[1:-1]
+                   for character in text)
+
+
 def run_serial(main):
     """Run the ``main`` of a tool that needs no MPI and exit with its status.
 

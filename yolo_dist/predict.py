@@ -3,7 +3,7 @@ import sys
 
 import tqdm
 
-from yolo_dist.command_line import Parser, fraction, run_serial
+from yolo_dist.command_line import Parser, fraction, printable, run_serial
 from yolo_dist.distributed.device import n_gpus, use_gpu
 from yolo_dist.errors import InputError
 from yolo_dist.prediction import (
@@ -67,7 +67,7 @@ def main(argv=None):
         def skip(path, reason):
             skipped.append({'path': path, 'reason': reason})
             bar.clear()
-            print(f'skipped: {reason}', file=sys.stderr, flush=True)
+            print(printable(f'skipped: {reason}'), file=sys.stderr, flush=True)
             bar.update()
 
         for batch in read_batches(sources, _BATCH_SIZE, skip):
@@ -79,7 +79,7 @@ def main(argv=None):
                     outputs.write_picture(
                         picture.name, task.draw_prediction(picture.img, one, model.class_names))
                 bar.clear()
-                print(f'{_place(picture)}: {task.format_prediction(one)}', flush=True)
+                print(printable(f'{_place(picture)}: {task.format_prediction(one)}'), flush=True)
                 bar.update()
     if outputs.wants_pictures and model.task == 'detection':
         outputs.write_voc(records, model.class_names)

@@ -54,10 +54,13 @@ def test_a_folder_is_read_with_the_folders_in_it(tmp_path):
         (tmp_path / 'in' / name).touch()
     (tmp_path / 'b.png').touch()
     (tmp_path / 'b.jpg').touch()
+    (tmp_path / 'in/a/e f.png').touch()
     found = find_pictures([tmp_path / 'in', tmp_path / 'in/b.png', tmp_path / 'b.png',
                            tmp_path / 'b.jpg'])
-    assert [source.name for source in found] == ['b.png', 'a/c.PNG', 'b_2.png', 'b.jpg']
-    assert [source.image_id for source in found] == ['b.png', 'a/c', 'b_2', 'b.jpg']
+    assert [source.name for source in found] == [
+        'b.png', 'a/c.PNG', 'a/e f.png', 'b_2.png', 'b.jpg']
+    assert [source.image_id for source in found] == [
+        'b.png', 'a/c', 'a/e_f', 'b_2', 'b.jpg']
 
 
 @pytest.mark.parametrize('name, message', [

@@ -1,5 +1,6 @@
 """Pictures from files, folders and videos."""
 import os
+import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -28,7 +29,8 @@ class Source(NamedTuple):
         path (str): The file, as given or found.
         name (str): What its outputs are called, unique: the file's name, of a file in a folder
             its path below the folder, with ``/``.
-        image_id (str): ``name`` without its ending where that is unique; what VOC calls it.
+        image_id (str): ``name`` without its ending where that is unique, with ``_`` for each
+            blank; what VOC calls it.
     """
 
     path: str
@@ -117,10 +119,10 @@ def _unique_sources(files):
             name = str(PurePosixPath(name).with_stem(f'{PurePosixPath(name).stem}'
                                                      f'_{taken[name]}'))
         numbered.append((path, name))
-    ids = [str(PurePosixPath(name).with_suffix('')) for _, name in numbered]
-    often = Counter(ids)
-    return [Source(path, name, id_ if often[id_] == 1 else name)
-            for (path, name), id_ in zip(numbered, ids)]
+    stems = [str(PurePosixPath(name).with_suffix('')) for _, name in numbered]
+    often = Counter(stems)
+    return [Source(path, name, re.sub(r'\s', '_', stem if often[stem] == 1 else name))
+            for (path, name), stem in zip(numbered, stems)]
 
 
 def read_batches(sources, batch_size, skip):
@@ -159,6 +161,7 @@ def _read(sources, skip):
 
 def _frames(path):
     """Yield the frames of a video, uint8 ``(3, H, W)``; turned as the file says."""
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # the error below says it in words
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # An absolute path is never taken for an address.
     video = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)

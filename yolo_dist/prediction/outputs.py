@@ -56,8 +56,9 @@ class Outputs:
         if path.suffix.lower() != '.png' and max(img.shape) > _MAX_JPEG_SIDE_PX:
             path = path.with_name(f'{path.name}.png')
         pixels = cv2.cvtColor(img.transpose(1, 2, 0), cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode(path.suffix.lower(), pixels,
-                               [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        settings = () if path.suffix.lower() == '.png' else (
+            cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
+        _, data = cv2.imencode(path.suffix.lower(), pixels, settings)
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, lambda temporary: Path(temporary).write_bytes(data))
