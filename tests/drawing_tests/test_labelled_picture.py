@@ -80,7 +80,6 @@ def test_names_are_drawn_in_a_font_that_has_them(monkeypatch):
     """Greek is no box of a missing letter; where no font has a name, its number stands."""
     monkeypatch.setattr(fonts, '_system_fonts', lambda: [])
     fonts._find_file.cache_clear()
-    fonts.find_font.cache_clear()
     assert drawable_name(['γάτα', '\U00012000', 'a\nb', '\x01'], 0) == 'γάτα'
     assert drawable_name(['γάτα', '\U00012000', 'a\nb', '\x01'], 1) == 'class 1'
     assert drawable_name(['γάτα', '\U00012000', 'a\nb', '\x01'], 2) == 'a b'

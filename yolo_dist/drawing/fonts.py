@@ -12,7 +12,6 @@ from PIL import ImageFont
 _FIRST_FONT = pathlib.Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans-Bold.ttf'
 
 
-@functools.lru_cache(maxsize=1024)
 def find_font(text, size_px):
     """Find a font that can draw a text.
 
@@ -25,7 +24,12 @@ def find_font(text, size_px):
         every character of the text; ``None`` if none has.
     """
     path = _find_file(frozenset(text.replace(' ', '')))
-    return None if path is None else ImageFont.truetype(path, size_px)
+    return None if path is None else _load(path, size_px)
+
+
+@functools.lru_cache(maxsize=16)
+def _load(path, size_px):
+    return ImageFont.truetype(path, size_px)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -29,7 +29,7 @@ def get_task(config):
     """Return the task module of an experiment.
 
     Args:
-        config (~yolo_dist.config.RunConfig): The experiment.
+        config (~yolo_dist.config.RunConfig): The experiment, or an opened model.
 
     Returns:
         module: :mod:`classification` or :mod:`detection`.
