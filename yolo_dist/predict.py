@@ -64,11 +64,15 @@ def main(argv=None):
     is_video = any(source.is_video for source in sources)
     with tqdm.tqdm(total=None if is_video else len(sources), unit='picture',
                    dynamic_ncols=True, leave=False, disable=not sys.stderr.isatty()) as bar:
+        def say(line, file):
+            bar.clear()
+            print(printable(line), file=file, flush=True)
+            bar.update()
+            bar.refresh()
+
         def skip(path, reason):
             skipped.append({'path': path, 'reason': reason})
-            bar.clear()
-            print(printable(f'skipped: {reason}'), file=sys.stderr, flush=True)
-            bar.update()
+            say(f'skipped: {reason}', sys.stderr)
 
         for batch in read_batches(sources, _BATCH_SIZE, skip):
             found = task.predict(model.link, [picture.img for picture in batch],
@@ -78,9 +82,7 @@ def main(argv=None):
                 if outputs.wants_pictures:
                     outputs.write_picture(
                         picture.name, task.draw_prediction(picture.img, one, model.class_names))
-                bar.clear()
-                print(printable(f'{_place(picture)}: {task.format_prediction(one)}'), flush=True)
-                bar.update()
+                say(f'{_place(picture)}: {task.format_prediction(one)}', sys.stdout)
     if outputs.wants_pictures and model.task == 'detection':
         outputs.write_voc(records, model.class_names)
     if arguments.json:
