@@ -27,6 +27,7 @@ setup(
         'numba>=0.60',
         'numpy>=1.24,<3',
         'opencv-python-headless>=4.11',
+        'pillow>=10',
         'pydantic>=2.5,<3',
         'PyYAML>=6',
         'simplejpeg>=1.7',

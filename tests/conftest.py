@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import yolo_dist  # noqa: F401
+from yolo_dist.config import load_config
 from yolo_dist.datasets import make_mini_voc
+from yolo_dist.runs.run_directory import RunDirectory, save_weights
+from yolo_dist.tasks import get_task
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -105,3 +108,50 @@ def mini_voc(tmp_path_factory):
     path = tmp_path_factory.mktemp('data') / 'mini-voc'
     make_mini_voc(path, n_trainval=22, n_test=7)
     return path
+
+
+_TINY = ['data.input_size_px=32', 'data.evaluation.input_size_px=32', 'model.width=0.03',
+         'model.n_class=3', 'model.pretrained=null']
+
+
+def _write_run(directory, model, class_names, *overrides):
+    """Run directory of a network that finds the same in every picture."""
+    config = load_config(ROOT / f'experiments/quickstart_{model}.yaml', overrides=[
+        *_TINY, f'name={directory.name}', *overrides])
+    link = get_task(config).build_model(config)
+    heads = [convs[1] for convs in link.subnet] if model == 'yolo_v3' else [link.head]
+    for head in heads:
+        head.W.array[:] = 0
+    if model == 'yolo_v3':
+        for head in heads:
+            head.b.array[4::8] = -20  # no object, but one of the coarsest scale
+        heads[0].b.array[:8] = [0, 0, 0, 0, 3, -20, 3, -20]  # score 0.907
+    else:
+        heads[0].b.array[:] = [0, 2, 1]
+    RunDirectory(directory, config).open(class_names)
+    save_weights(directory / 'weights_final.npz', link)
+    return directory
+
+
+@pytest.fixture(scope='session')
+def detector_run(tmp_path_factory):
+    """Run of a YOLOv3 that finds one 'kočka' in the middle half of the letterboxed picture."""
+    return _write_run(tmp_path_factory.mktemp('runs') / 'detector', 'yolo_v3',
+                      ['dog', 'kočka', 'a/b'], 'data.class_names=[dog, kočka, a/b]',
+                      'model.anchors=[[[16, 16], [4, 4], [4, 4]], [[4, 4], [4, 4], [4, 4]], '
+                      '[[4, 4], [4, 4], [4, 4]]]')
+
+
+@pytest.fixture(scope='session')
+def classifier_run(tmp_path_factory):
+    """Run of a Darknet19 to which every picture shows a 'two', then a 'three'."""
+    return _write_run(tmp_path_factory.mktemp('runs') / 'classifier', 'darknet19',
+                      ['one', 'two', 'three'])
+
+
+@pytest.fixture
+def photo():
+    """A picture of 60 x 120 px, uint8 ``(3, H, W)``, each quarter of another colour."""
+    img = np.zeros((3, 60, 120), np.uint8)
+    img[0, :30], img[1, :, :60], img[2, 30:] = 220, 180, 90
+    return img

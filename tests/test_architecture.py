@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'yolo_dist'
 
 ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
-                'submit'}
+                'submit', 'predict'}
 
 # What each part may import of the package, besides itself and `errors`. A part below imports
 # nothing of the parts above it.
@@ -37,6 +37,7 @@ RULES = {
     'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
     'jobs': {'config', 'datasets', 'planning', 'runs'},
+    'prediction': {'config', 'datasets', 'links', 'runs', 'tasks'},
     'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
                    'planning', 'training', 'transforms'},
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
@@ -44,6 +45,7 @@ RULES = {
     'evaluate': {'command_line', 'config', 'distributed', 'links', 'runs', 'tasks'},
     'make_data': {'command_line', 'datasets'},
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
+    'predict': {'command_line', 'distributed', 'prediction', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
     'train': {'command_line', 'config', 'distributed', 'planning', 'runs', 'tasks', 'training'},

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from yolo_dist.config import load_config
-from yolo_dist.datasets import make_mini_imagenet
+from yolo_dist.datasets import DIGIT_NAMES, make_mini_imagenet
 from yolo_dist.runs.run_directory import snapshot_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -126,6 +126,8 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(train, trained, tmp_path,
 def test_a_run_directory_holds_what_is_needed_to_run_it_again(trained, mpiexec, tmp_path):
     """Its config.yaml is an experiment that leads to the same weights."""
     directory = trained('darknet19')
+    names = (directory / 'class_names.txt').read_text().split()
+    assert names == sorted(DIGIT_NAMES)
     assert {path.name for path in directory.iterdir()} >= {
         'config.yaml', 'environment.json', 'status.json', 'log.json', 'curves.png',
         'weights_best.npz', 'weights_final.npz'}

@@ -42,12 +42,49 @@ def positive_number(text):
     return value
 
 
+def fraction(text):
+    """Return the type of an option: a number from 0 to 1.
+
+    Args:
+        text (str): What the user gave.
+
+    Returns:
+        float: The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not one.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'found {text}, expected a number from 0 to 1')
+    return value
+
+
+def printable(text):
+    """Escape what would end a line or steer a terminal, as names of files may hold it.
+
+    Args:
+        text (str): Any text.
+
+    Returns:
+        str: One line.
+    """
+    return ''.join(character if character.isprintable() else ascii(character)[1:-1]
+                   for character in text)
+
+
 def run_serial(main):
     """Run the ``main`` of a tool that needs no MPI and exit with its status.
 
     Args:
         main (callable): Called without arguments; returns ``None`` or a status.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files and classes need not be of the terminal's encoding.
+        stream.reconfigure(errors='backslashreplace')
     try:
         sys.exit(main())
     except InputError as error:

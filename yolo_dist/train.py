@@ -140,7 +140,7 @@ def main(argv=None):
         load_snapshot(snapshot, trainer)
     workers.share()
     if comm.rank == 0:
-        results.open()
+        results.open(train.class_names)
         lines = describe_run(config, n_train=len(train), n_val=len(val),
                              data_source=config.data.root, n_iterations=n_iterations,
                              n_processes=comm.size)

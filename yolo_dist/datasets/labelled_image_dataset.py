@@ -1,4 +1,5 @@
 """Images with one class label each."""
+import chainer
 import numpy as np
 
 from yolo_dist.datasets.encoded_image import EncodedImage
@@ -6,7 +7,7 @@ from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
 
 
-class LabelledImageDataset:
+class LabelledImageDataset(chainer.dataset.DatasetMixin):
     """Image files and the class of each.
 
     An example is ``(img, label)``: ``img`` uint8 ``(3, H, W)`` in [0, 255], RGB, of the file's
@@ -35,7 +36,7 @@ class LabelledImageDataset:
     def __len__(self):
         return len(self._paths)
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         img, label = self.read_example(i)
         return img.decode(), label
 

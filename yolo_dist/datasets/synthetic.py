@@ -1,6 +1,7 @@
 """Made-up sets, for measuring speed without files: smooth noise under arbitrary labels."""
 import functools
 
+import chainer
 import cv2
 import numpy as np
 
@@ -24,7 +25,7 @@ def _base_images():
     return images
 
 
-class _Synthetic:
+class _Synthetic(chainer.dataset.DatasetMixin):
     def __init__(self, n_examples, class_names):
         self._n_examples = n_examples
         self.class_names = tuple(class_names)
@@ -62,7 +63,7 @@ class SyntheticClassification(_Synthetic):
     def __init__(self, n_examples, n_class):
         super().__init__(n_examples, map(str, range(n_class)))
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         i = range(len(self))[i]
         return self._image(i), np.int32(i % len(self.class_names))
 
@@ -85,7 +86,7 @@ class SyntheticDetection(_Synthetic):
     def __init__(self, n_examples, class_names=None):
         super().__init__(n_examples, VOC_CLASS_NAMES if class_names is None else class_names)
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         i = range(len(self))[i]
         rng = np.random.default_rng(i)
         n_objects = rng.integers(1, _MAX_OBJECTS + 1)

@@ -1,6 +1,7 @@
 """Pascal VOC, and any set laid out as it."""
 from pathlib import PurePosixPath
 
+import chainer
 import numpy as np
 
 from yolo_dist.datasets.encoded_image import EncodedImage
@@ -22,7 +23,7 @@ _MAX_OVERHANG_PX = 2
 _MAX_OVERHANG_SHARE = 0.02
 
 
-class VOCDetectionDataset:
+class VOCDetectionDataset(chainer.dataset.DatasetMixin):
     """Images with boxes, in the layout of Pascal VOC.
 
     An example is ``(img, bbox, label, difficult)``:
@@ -75,7 +76,7 @@ class VOCDetectionDataset:
     def __len__(self):
         return len(self._examples)
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         img, *annotation = self.read_example(i)
         return (img.decode(), *annotation)
 

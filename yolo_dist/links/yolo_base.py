@@ -3,6 +3,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.functions import DefaultBoxes, create_default_boxes, decode_bboxes
+from yolo_dist.links.accept_images import accept_images
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
 from yolo_dist.links.prepare_images import height_and_width
 from yolo_dist.transforms import letterbox, unletterbox_bbox
@@ -26,6 +27,8 @@ class YOLOBase(chainer.Chain):
         InputError: If there is not one list of positive anchors for each scale.
 
     Attributes:
+        insize (int or tuple of int): Size of the network's input in :meth:`predict`. 416 of a
+            new link, as in ChainerCV; the evaluation's size of a link that was built for a run.
         score_thresh (float): Boxes of a lower score are not predicted.
         nms_thresh (float): Overlap above which the worse box is dropped.
         max_candidates (int): Only so many boxes of an image, the best ones,
@@ -41,6 +44,7 @@ class YOLOBase(chainer.Chain):
                              '(height, width) were expected')
         self.n_fg_class = n_fg_class
         self.width = width
+        self.insize = 416
         self.max_candidates = 10_000
         self._steps_px = tuple(steps_px)
         self._anchors_px = anchors_px
@@ -103,7 +107,7 @@ class YOLOBase(chainer.Chain):
         locs, objs, confs = chainer.functions.split_axis(y, (4, 5), axis=2)
         return locs, chainer.functions.squeeze(objs, axis=2), confs
 
-    def predict(self, imgs, *, insize):
+    def predict(self, imgs, *, insize=None):
         """Detect objects in images of any size.
 
         All images are letterboxed to ``insize`` and go through the network
@@ -111,8 +115,9 @@ class YOLOBase(chainer.Chain):
         output (``detector.c:191-209``).
 
         Args:
-            imgs (sequence of ndarray): RGB images, uint8 ``(3, H, W)``, 0..255.
-            insize (int or tuple of int): See :meth:`default_boxes`.
+            imgs (iterable of ndarray): RGB images ``(3, H, W)``, uint8, or float in 0..255.
+            insize (int or tuple of int): See :meth:`default_boxes`; ``None`` takes the
+                attribute.
 
         Returns:
             tuple of lists: For each image ``bbox`` float32 ``(R, 4)`` in its
@@ -120,10 +125,12 @@ class YOLOBase(chainer.Chain):
             ``(R,)``; sorted by class, then by falling score. NumPy arrays.
 
         Raises:
-            InputError: If ``insize`` is no positive multiple of 32.
+            InputError: If ``insize`` is no positive multiple of 32, or the images are not as
+                expected.
         """
-        insize = height_and_width(insize)
-        if not len(imgs):
+        insize = height_and_width(self.insize if insize is None else insize)
+        imgs = accept_images(imgs)
+        if not imgs:
             return [], [], []
         inputs, params = zip(*(letterbox(img, insize) for img in imgs), strict=True)
         with chainer.using_config('train', False), chainer.no_backprop_mode():

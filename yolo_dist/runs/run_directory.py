@@ -2,6 +2,7 @@
 
 ==========================  ====================================================
 ``config.yaml``             the resolved experiment; ``train`` accepts it as one
+``class_names.txt``         the classes in label order, one a line, UTF-8
 ``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
@@ -36,6 +37,8 @@ from yolo_dist.errors import InputError
 _NOT_COMPUTED = {'name', 'data.root', 'data.n_loader_processes', 'data.evaluation.batch_size',
                  'run.stop_after_epochs', 'run.evaluate_every_epochs',
                  'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations'}
+
+CLASS_NAMES = 'class_names.txt'
 
 
 def is_computed(key):
@@ -74,10 +77,15 @@ def write_whole(path, write):
         raise
 
 
+def write_text(path, text):
+    """Write text in UTF-8, whole or not at all."""
+    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(
+        text, encoding='utf-8', errors='surrogateescape'))
+
+
 def write_json(path, content):
     """Write JSON, whole or not at all."""
-    text = json.dumps(content, indent=1) + '\n'
-    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(text))
+    write_text(path, json.dumps(content, indent=1) + '\n')
 
 
 def read_json(path):
@@ -194,14 +202,17 @@ class RunDirectory:
         status = read_json(self.path / 'status.json')
         return status and status['state']
 
-    def open(self):
-        """Make the directory and records what is about to run."""
+    def open(self, class_names):
+        """Make the directory and records what is about to run.
+
+        Args:
+            class_names (sequence of str): Classes of the training set, in label order.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in self.path.glob('tmpsnapshot_iter_*'):  # of a job that was killed
             left_over.unlink(missing_ok=True)
-        text = dump_config(self.config)
-        write_whole(self.path / 'config.yaml',
-                    lambda temporary: pathlib.Path(temporary).write_text(text))
+        write_text(self.path / 'config.yaml', dump_config(self.config))
+        write_text(self.path / CLASS_NAMES, ''.join(f'{name}\n' for name in class_names))
         sessions = read_json(self.path / 'environment.json') or []
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,

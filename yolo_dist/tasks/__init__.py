@@ -12,6 +12,9 @@ Each task is a module with the same names:
 ``evaluate(config, model, val, comm, device)``  metrics on the held-out set
 ``format_metrics(metrics)``         the metrics as text
 ``draw_examples(config, model, val, path)``  a picture of some predictions
+``predict(model, imgs, class_names)``  what is found in each image, as JSON can hold it
+``format_prediction(found)``        that of one image as a line of text
+``draw_prediction(img, found, class_names)``  that image with it
 
 ``convert`` waits for no GPU: CuPy puts NumPy's arrays into pinned memory and leaves the copying,
 of images as bytes, to the stream. ``prepare_images`` makes floats of them there.
@@ -26,7 +29,7 @@ def get_task(config):
     """Return the task module of an experiment.
 
     Args:
-        config (~yolo_dist.config.RunConfig): The experiment.
+        config (~yolo_dist.config.RunConfig): The experiment, or an opened model.
 
     Returns:
         module: :mod:`classification` or :mod:`detection`.

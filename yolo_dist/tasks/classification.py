@@ -5,13 +5,16 @@ import numpy as np
 from chainer.datasets import TransformDataset
 
 from yolo_dist.datasets import SyntheticClassification, load_imagenet
-from yolo_dist.drawing import draw_classifications, spread_indices
+from yolo_dist.drawing import draw_classifications, draw_lines, drawable_name, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_classification
 from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
 from yolo_dist.transforms import ClassificationTrainTransform, centre_crop
 
 METRIC = 'top1_accuracy_percent'
+
+# What a prediction names: as many as in ImageNet's top-5 accuracy.
+_N_BEST = 5
 
 _LINKS = {'darknet19': Darknet19, 'darknet53': Darknet53}
 
@@ -38,8 +41,10 @@ def create_transform(config):
 
 def build_model(config):
     """Return the classifier, He-initialised from NumPy's global random state."""
-    model = config.model
-    return _LINKS[model.name](model.n_class, width=model.width, bn_decay=model.bn_decay)
+    section = config.model
+    model = _LINKS[section.name](section.n_class, width=section.width, bn_decay=section.bn_decay)
+    model.insize = config.data.evaluation.input_size_px
+    return model
 
 
 def load_pretrained(config, model):
@@ -101,3 +106,36 @@ def draw_examples(config, model, val, path):
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         predicted = chainer.backends.cuda.to_cpu(model(imgs).array).argmax(axis=1)
     draw_classifications(examples, predicted, val.class_names, path)
+
+
+def predict(model, imgs, class_names):
+    """Find the five best classes of each image.
+
+    Args:
+        model (~chainer.Chain): The classifier.
+        imgs (list of ndarray): See its ``predict``.
+        class_names (sequence of str): Classes in label order.
+
+    Returns:
+        list of dict: ``{'classes': [{'label', 'class_name', 'probability'}, ...]}`` of each image,
+        the best class first.
+    """
+    probabilities = model.predict(imgs)
+    best = np.argsort(-probabilities, axis=1, kind='stable')[:, :_N_BEST]
+    return [{'classes': [{'label': int(label), 'class_name': class_names[label],
+                          'probability': round(float(probability[label]), 6)}
+                         for label in labels]}
+            for probability, labels in zip(probabilities, best)]
+
+
+def format_prediction(found):
+    """Classes with their probabilities."""
+    return ', '.join(f'{one["class_name"]} {100 * one["probability"]:.1f} %'
+                     for one in found['classes'])
+
+
+def draw_prediction(img, found, class_names):
+    """Write classes and probabilities over an image; see :func:`~yolo_dist.drawing.draw_lines`."""
+    return draw_lines(img, [
+        f'{drawable_name(class_names, one["label"])} {100 * one["probability"]:.1f} %'
+        for one in found['classes']])

@@ -3,13 +3,17 @@
 import numpy as np
 
 from yolo_dist.datasets import SyntheticDetection, VOCDetectionDataset
-from yolo_dist.drawing import draw_detections, spread_indices
+from yolo_dist.drawing import draw_boxes, draw_detections, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_detection
 from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3, load_backbone
 from yolo_dist.transforms import DetectionTrainTransform
 
 METRIC = 'map_percent'
+
+# Of a box, in the order of ChainerCV's arrays.
+_CORNERS = ('y_min', 'x_min', 'y_max', 'x_max')
+_MAX_NAMED = 8  # objects in a line of text
 
 _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 
@@ -48,6 +52,7 @@ def build_model(config):
     section = config.model
     model = _LINKS[section.name](section.n_class, width=section.width,
                                  bn_decay=section.bn_decay, anchors=section.anchors)
+    model.insize = config.data.evaluation.input_size_px
     model.score_thresh = config.data.evaluation.score_thresh
     model.nms_thresh = config.data.evaluation.nms_thresh
     return model
@@ -109,3 +114,42 @@ def draw_examples(config, model, val, path):
     model.use_preset('visualize')
     bboxes, labels, scores = model.predict(imgs, insize=config.data.evaluation.input_size_px)
     draw_detections(imgs, bboxes, labels, scores, val.class_names, path)
+
+
+def predict(model, imgs, class_names):
+    """Find the objects in each image.
+
+    Args:
+        model (~chainer.Chain): The detector, with its thresholds set.
+        imgs (list of ndarray): See its ``predict``.
+        class_names (sequence of str): Classes in label order.
+
+    Returns:
+        list of dict: ``{'objects': [{'label', 'class_name', 'score', 'bbox'}, ...]}`` of each
+        image, the best score first; ``bbox`` is ``{'y_min', 'x_min', 'y_max', 'x_max'}`` in
+        pixels of the image.
+    """
+    found = []
+    for bbox, label, score in zip(*model.predict(imgs)):
+        found.append({'objects': [
+            {'label': int(label[i]), 'class_name': class_names[label[i]],
+             'score': round(float(score[i]), 6),
+             'bbox': dict(zip(_CORNERS, (round(float(edge), 2) for edge in bbox[i])))}
+            for i in np.argsort(-score, kind='stable')]})
+    return found
+
+
+def format_prediction(found):
+    """Classes with their scores."""
+    names = [f'{one["class_name"]} {one["score"]:.2f}' for one in found['objects']]
+    if len(names) > _MAX_NAMED:
+        names[_MAX_NAMED:] = [f'and {len(names) - _MAX_NAMED} more']
+    return ', '.join(names) or 'nothing found'
+
+
+def draw_prediction(img, found, class_names):
+    """Draw the objects into their image; see :func:`~yolo_dist.drawing.draw_boxes`."""
+    objects = found['objects']
+    bbox = np.array([[one['bbox'][corner] for corner in _CORNERS] for one in objects])
+    return draw_boxes(img, bbox.reshape(-1, 4), [one['label'] for one in objects],
+                      [one['score'] for one in objects], class_names)
