@@ -155,8 +155,9 @@ def main(argv=None):
 def _run(trainer, model, results, n_iterations, comm, interruption):
     """Run the trainer and leaves the run directory in a state that says how it ended."""
     def tell(number):
-        # At once: mpiexec that is told to end leaves its processes no time for a snapshot.
-        if comm.rank == 0:
+        # At once: mpiexec that is told to end leaves its processes no time for a snapshot. So it
+        # ends them, too, after one of them has failed and said so.
+        if comm.rank == 0 and results.state() == 'running':
             results.write_status(
                 'stopped', reason=f'told to stop by {signal.Signals(number).name}',
                 snapshot=next((path.name for path in snapshot_files(results.path)), None))
