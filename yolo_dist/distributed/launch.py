@@ -10,12 +10,15 @@ import os
 import platform
 import signal
 import sys
+import threading
 import traceback
 
 from yolo_dist.distributed.shared_memory import remove_left_overs, start_without_shared_memory
 from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
 from yolo_dist.errors import InputError, ProcessLost
 from yolo_dist.kernels.cpu.threads import limit_threads
+
+_ABORT_SECONDS = 10
 
 # Of this process.
 stop_request = StopRequest()
@@ -69,26 +72,34 @@ def run_job(main):
         status = 2
     except InputError as error:
         where = f' (process {world.rank})' if world.size > 1 else ''
-        print(f'error{where}: {error}', file=sys.stderr, flush=True)
+        _say(f'error{where}: {error}')
         _abort(world, 2)
     except ProcessLost as error:
-        print(f'error (process {world.rank} of {world.size} on {platform.node()}): {error}',
-              file=sys.stderr, flush=True)
+        _say(f'error (process {world.rank} of {world.size} on {platform.node()}): {error}')
         _abort(world, 1)
     except SystemExit as error:
         status = error.code
     except BaseException:
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
         if world.size > 1:
-            print(f'process {world.rank} of {world.size} failed; ending the job',
-                  file=sys.stderr, flush=True)
+            _say(f'process {world.rank} of {world.size} failed; ending the job')
         _abort(world, 1)
+    stop_request.ignore()
     sys.exit(status)
 
 
+def _say(text):
+    # Where mpiexec was killed nobody listens.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _abort(world, status):
-    sys.stderr.flush()
     if world.size > 1:
+        # Without its daemon MPI may wait for ever.
+        end = threading.Timer(_ABORT_SECONDS, os._exit, (status,))
+        end.daemon = True
+        end.start()
         world.Abort(status)
     os._exit(status)
 

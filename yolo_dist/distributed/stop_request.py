@@ -46,6 +46,11 @@ class StopRequest:
         signal.set_wakeup_fd(end, warn_on_full_buffer=False)
         threading.Thread(target=self._hear, daemon=True).start()
 
+    def ignore(self):
+        """From now on signals do nothing. For the end of a process, which is near anyway."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
     @contextlib.contextmanager
     def heard_by(self, tell, *, is_evaluating):
         """Part of a job that ends by itself soon after ``number`` is set.

@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 _NAME = 'heartbeat.jsonl'
-_LINE_BYTES = 512
+_LINE_BYTES = 1024
 
 # Where processes of other hosts say nothing for so long, they are dead. Twenty missed beats.
 DEAD_SECONDS = 200
@@ -62,7 +62,7 @@ def write_beat(directory, process, place):
         place (str): Where it is.
     """
     beat = Beat(process, platform.node(), _machine(), os.getpid(), _started(os.getpid()),
-                time.strftime('%Y-%m-%dT%H:%M:%S%z'), place[:200])
+                time.strftime('%Y-%m-%dT%H:%M:%S%z'), ascii(place)[1:-1][:200])
     line = json.dumps(beat._asdict()).encode().ljust(_LINE_BYTES - 1)[:_LINE_BYTES - 1] + b'\n'
     try:
         file = os.open(directory / _NAME, os.O_WRONLY)
