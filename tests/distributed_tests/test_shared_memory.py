@@ -13,11 +13,11 @@ FOLDER = pathlib.Path('/dev/shm')
 
 @pytest.fixture
 def segment():
-    """Makes a file as Open MPI names it: ``segment(name, age_seconds, uid=...)`` -> path."""
+    """Makes a file as Open MPI names it: ``segment(name, age_seconds, user=0)`` -> path."""
     made = []
 
-    def segment(name, age_seconds, uid=os.getuid()):
-        path = FOLDER / f'sm_segment.{platform.node()}.{uid}.test{os.getpid()}{name}'
+    def segment(name, age_seconds, user=0):
+        path = FOLDER / f'sm_segment.{platform.node()}.{os.getuid() + user}.test{os.getpid()}{name}'
         path.write_bytes(bytes(mmap.PAGESIZE))
         written = path.stat().st_mtime - age_seconds
         os.utime(path, (written, written))
@@ -34,7 +34,7 @@ def segment():
 def test_only_files_of_dead_owners_are_removed(segment):
     """One that a process has mapped, a fresh one and another user's stay."""
     dead, used, fresh = segment('dead', 600), segment('used', 600), segment('fresh', 0)
-    others = segment('others', 600, uid=os.getuid() + 1)
+    others = segment('others', 600, user=1)
     with open(used, 'r+b') as file, mmap.mmap(file.fileno(), 0):
         remove_left_overs()
         assert not dead.exists()

@@ -89,8 +89,9 @@ def read_beats(directory):
     beats = []
     for line in lines:
         try:
-            beats.append(Beat(**json.loads(line)))
-        except (ValueError, TypeError):  # half written, or a gap of a process that said nothing
+            # A process that has said nothing yet leaves a gap of zeros.
+            beats.append(Beat(**json.loads(line.strip('\0'))))
+        except (ValueError, TypeError):  # half written
             pass
     return beats
 
@@ -101,8 +102,8 @@ def is_dead(directory):
     A process of this machine is looked up. For those of other hosts the age of the file counts,
     by the clock of the file system: a file that is made beside it tells the time, so that the
     clocks of hosts may differ. Assumed is that the file system stamps files with one clock, as
-    NFS does, or that the hosts' clocks differ by less than ``DEAD_SECONDS``; and that a directory in
-    which this process may not write is on a host with the right time.
+    NFS does, or that the hosts' clocks differ by less than ``DEAD_SECONDS``. In a directory in
+    which this process may not write its own clock counts, under the same assumption.
 
     Returns:
         bool: False too where nothing can be known, as in a directory without a heartbeat.
