@@ -17,7 +17,8 @@ def segment():
     made = []
 
     def segment(name, age_seconds, user=0):
-        path = FOLDER / f'sm_segment.{platform.node()}.{os.getuid() + user}.test{os.getpid()}{name}'
+        owner = f'{platform.node()}.{os.getuid() + user}'
+        path = FOLDER / f'sm_segment.{owner}.test{os.getpid()}{name}'
         path.write_bytes(bytes(mmap.PAGESIZE))
         written = path.stat().st_mtime - age_seconds
         os.utime(path, (written, written))

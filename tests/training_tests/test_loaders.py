@@ -86,16 +86,26 @@ def test_the_end_of_loaders_does_not_wait_for_one_that_is_stopped():
     assert process.exitcode == -signal.SIGKILL
 
 
-# Starts as `train` does, says who its loaders and their fork server are, and reads on.
+# Starts as `train` does, says who its loaders and their fork server are, and reads on: each
+# of them hangs then.
 READS = """
-import multiprocessing, sys
+import time
 from multiprocessing import forkserver
 import yolo_dist
 from yolo_dist.distributed import launch
 from yolo_dist.training.loaders import Loaders
 
+class Hangs:
+    def __len__(self):
+        return 1000
+
+    def __getitem__(self, i):
+        if i >= 4:
+            time.sleep(1000)
+        return i
+
 def main():
-    loaders = Loaders(range(10 ** 6), 4, 2, 100)
+    loaders = Loaders(Hangs(), 4, 2, 100)
     next(loaders)
     print(forkserver._forkserver._forkserver_pid,
           *(process.pid for process, _ in loaders._loaders), flush=True)
