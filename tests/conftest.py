@@ -27,14 +27,18 @@ SETTINGS = {
 }
 
 
-def _run(command, env, timeout, cwd):
+def _start(command, env, cwd):
     environment = {**os.environ, **SETTINGS}
     path = environment.get('PYTHONPATH')
     environment['PYTHONPATH'] = os.pathsep.join([str(ROOT)] + ([path] if path else []))
     environment.update(env or {})
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _run(command, env, timeout, cwd):
+    process = _start(command, env, cwd)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -68,12 +72,40 @@ def mpiexec():
     ``argv`` is what follows ``python`` on the command line of each of the ``n`` processes, which
     may be more than there are cores. Otherwise like :func:`python`.
     """
-    launcher = pathlib.Path(sys.executable).parent / 'mpiexec'
-
     def mpiexec(n, *argv, env=None, timeout=120, cwd=None):
-        command = [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
-        return _run([*command, sys.executable, *map(str, argv)], env, timeout, cwd)
+        return _run([*_mpiexec(n), sys.executable, *map(str, argv)], env, timeout, cwd)
     return mpiexec
+
+
+def _mpiexec(n):
+    launcher = pathlib.Path(sys.executable).parent / 'mpiexec'
+    return [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
+
+
+@pytest.fixture
+def start():
+    """Starts processes and goes on: ``start(*argv, n=None, env=None, cwd=None)``.
+
+    ``n`` of them by mpiexec, or one without. Returns a ``subprocess.Popen`` with text. What is
+    left of it at the end of the test is ended.
+    """
+    started = []
+
+    def start(*argv, n=None, env=None, cwd=None):
+        command = [*([] if n is None else _mpiexec(n)), sys.executable, *map(str, argv)]
+        started.append(_start(command, env, cwd))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            # mpiexec ends its processes, stopped ones included.
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture(autouse=True)

@@ -16,3 +16,7 @@ class TrainingDiverged(RuntimeError):
 
 class GradientOverflow(ArithmeticError):
     """A sum of gradients in float16 is not finite; every process knows."""
+
+
+class ProcessLost(RuntimeError):
+    """A process that this one depends on was killed or crashed."""

@@ -1,6 +1,6 @@
 """Trains one run: ``mpiexec -n P python -m yolo_dist.train EXPERIMENT.yaml``."""
 
-import os
+import signal
 import sys
 
 import numpy as np
@@ -9,16 +9,19 @@ from yolo_dist.command_line import Parser, positive_number, run_serial
 from yolo_dist.config import load_config
 from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.device import set_precision
-from yolo_dist.distributed.launch import STOP_SIGNALS, fail_together
+from yolo_dist.distributed.launch import fail_together, stop_request
+from yolo_dist.distributed.stop_request import INTERRUPTED
 from yolo_dist.distributed.virtual_workers import LocalWorkers
 from yolo_dist.errors import InputError, TrainingDiverged
 from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
+from yolo_dist.runs.heartbeat import end_heartbeat
 from yolo_dist.runs.run_directory import (
     RunDirectory,
     read_json,
     run_directory,
     save_weights,
+    snapshot_files,
 )
 from yolo_dist.runs.snapshots import find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import get_task
@@ -29,9 +32,7 @@ from yolo_dist.training.sampler import TrainingStream, create_input_size_schedul
 from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
 from yolo_dist.training.trainer import create_trainer
 from yolo_dist.training.updater import TrainUpdater
-
-# Exit status of a session that a signal ended: start the run again with --resume.
-INTERRUPTED = os.EX_TEMPFAIL
+from yolo_dist.training.watchdog import Watchdog, is_evaluating
 
 
 def parse_arguments(argv=None):
@@ -95,6 +96,7 @@ def main(argv=None):
             print(f'{config.name}: done already, see {results.path}')
         return 0
 
+    watchdog = Watchdog(config.run.watchdog_seconds, launch.process_number(), launch.n_processes())
     comm = communicator.create_communicator(
         section.name, n_workers=config.workers, double_buffering=section.double_buffering,
         allreduce_grad_dtype=section.allreduce_grad_dtype,
@@ -131,7 +133,7 @@ def main(argv=None):
         iterator, optimizer, comm=comm, workers=workers, converter=task.convert, device=device,
         global_batch_size=config.global_batch_size, n_examples=len(train))
     schedule = create_schedule(config)
-    interruption = Interruption(comm, STOP_SIGNALS)
+    interruption = Interruption(comm, stop_request)
     trainer = create_trainer(
         config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
         results=results, interruption=interruption, n_iterations=n_iterations,
@@ -151,13 +153,23 @@ def main(argv=None):
             print(line, flush=True)
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)
+    watchdog.record_in(results.path)
     return _run(trainer, model, results, n_iterations, comm, interruption)
 
 
 def _run(trainer, model, results, n_iterations, comm, interruption):
     """Run the trainer and leave the run directory in a state that says how it ended."""
+    def tell(number):
+        # At once: mpiexec that is told to end leaves its processes no time for a snapshot. So it
+        # ends them, too, after one of them has failed and said so.
+        if comm.rank == 0 and results.state() == 'running':
+            results.write_status(
+                'stopped', reason=f'told to stop by {signal.Signals(number).name}',
+                snapshot=next((path.name for path in snapshot_files(results.path)), None))
+
     try:
-        trainer.run(show_loop_exception_msg=False)
+        with stop_request.heard_by(tell, is_evaluating=is_evaluating):
+            trainer.run(show_loop_exception_msg=False)
     except TrainingDiverged as error:
         if comm.rank == 0:
             results.write_status('diverged', reason=str(error))
@@ -175,6 +187,7 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
             'done' if is_done else 'stopped', epoch=trainer.updater.epoch_detail,
             iteration=trainer.updater.iteration, elapsed_seconds=trainer.elapsed_time,
             metrics={key: value for key, value in log[-1].items() if key.startswith('val/')})
+        end_heartbeat(results.path)
         print(f'{"done" if is_done else "stopped"}: {results.path}', flush=True)
     return INTERRUPTED if interruption.is_due() and not is_done else 0
 

@@ -267,7 +267,7 @@ class Run(Section):
     """``stop_after_epochs`` ends a session early; ``--resume`` goes on from there.
 
     With ``measure`` the run is a measurement of speed: that many iterations, neither
-    evaluation nor snapshots.
+    evaluation nor snapshots. A job that gets no further for ``watchdog_seconds`` is ended.
     """
 
     seed: Annotated[int, pydantic.Field(ge=0)]
@@ -277,6 +277,7 @@ class Run(Section):
     keep_snapshots: Count
     stop_after_epochs: Positive | None
     measure: Measure | None
+    watchdog_seconds: Positive = 1800.
 
 
 class RunConfig(Section):
@@ -331,6 +332,9 @@ class DetectionRun(RunConfig):
     data: DetectionData
     model: DetectionModel
 
+
+# Keys that an experiment file need not give.
+OPTIONAL_KEYS = {'run.watchdog_seconds'}
 
 RUN_CLASSES = {'classification': ClassificationRun, 'detection': DetectionRun}
 

@@ -7,15 +7,21 @@ with its own minibatch.
 import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
+import threading
 import traceback
 
-from yolo_dist.errors import InputError
+from yolo_dist.distributed.shared_memory import remove_left_overs, start_without_shared_memory
+from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
+from yolo_dist.errors import InputError, ProcessLost
 from yolo_dist.kernels.cpu.threads import limit_threads
 
-# What schedulers send before they end a job.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_ABORT_SECONDS = 10
+
+# Of this process.
+stop_request = StopRequest()
 
 
 class _SharedInputError(InputError):
@@ -30,8 +36,9 @@ def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
-    # A signal that asks the job to stop reaches them, too; they end with their parent.
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS[1:]}
+    # A signal that asks the job to stop may reach all of its processes. Those that are started
+    # here go on with what they are asked for, and end with their parent.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
     process = multiprocessing.Process(target=_do_nothing)
     process.start()
     process.join()
@@ -44,12 +51,16 @@ def run_job(main):
 
     An :class:`InputError` is printed once and ends the job with status 2. Any
     other exception is printed by the process in which it happened, which then
-    aborts the whole job, so that no process is left waiting for a dead one.
+    aborts the whole job, so that no process is left waiting for a dead one. Of a
+    :class:`ProcessLost` the message is enough. A signal ends the job with status 75,
+    see :class:`~yolo_dist.distributed.stop_request.StopRequest`.
 
     Args:
         main (callable): Called without arguments.
     """
     _start_forkserver()
+    stop_request.listen()
+    start_without_shared_memory()
     from mpi4py import MPI
     world = MPI.COMM_WORLD
     _share_cores(world)
@@ -61,22 +72,34 @@ def run_job(main):
         status = 2
     except InputError as error:
         where = f' (process {world.rank})' if world.size > 1 else ''
-        print(f'error{where}: {error}', file=sys.stderr, flush=True)
+        _say(f'error{where}: {error}')
         _abort(world, 2)
+    except ProcessLost as error:
+        _say(f'error (process {world.rank} of {world.size} on {platform.node()}): {error}')
+        _abort(world, 1)
     except SystemExit as error:
         status = error.code
     except BaseException:
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
         if world.size > 1:
-            print(f'process {world.rank} of {world.size} failed; ending the job',
-                  file=sys.stderr, flush=True)
+            _say(f'process {world.rank} of {world.size} failed; ending the job')
         _abort(world, 1)
+    stop_request.ignore()
     sys.exit(status)
 
 
+def _say(text):
+    # Where mpiexec was killed nobody listens.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _abort(world, status):
-    sys.stderr.flush()
     if world.size > 1:
+        # Without its daemon MPI may wait for ever.
+        end = threading.Timer(_ABORT_SECONDS, os._exit, (status,))
+        end.daemon = True
+        end.start()
         world.Abort(status)
     os._exit(status)
 
@@ -87,6 +110,8 @@ def _share_cores(world):
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     cores = set().union(*node.allgather(os.sched_getaffinity(0)))
     limit_threads(max(1, len(cores) // node.size))
+    if node.rank == 0:
+        remove_left_overs()
     node.Free()
 
 

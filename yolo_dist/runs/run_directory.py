@@ -6,6 +6,7 @@
 ``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
+``heartbeat.jsonl``         where each process is, while the run is going on
 ``log.json``                one entry a report (Chainer's ``LogReport``)
 ``snapshot_iter_N.npz``     whole state of training, the last few
 ``weights_best.npz``        model of the best evaluation
@@ -30,13 +31,15 @@ import chainer
 from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+from yolo_dist.runs.heartbeat import begin_heartbeat
 
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
 # them where they are not the experiment's.
 _NOT_COMPUTED = {'name', 'data.root', 'data.n_loader_processes', 'data.evaluation.batch_size',
                  'run.stop_after_epochs', 'run.evaluate_every_epochs',
-                 'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations'}
+                 'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations',
+                 'run.watchdog_seconds'}
 
 CLASS_NAMES = 'class_names.txt'
 
@@ -218,6 +221,7 @@ class RunDirectory:
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
                          **environment()})
         write_json(self.path / 'environment.json', sessions)
+        begin_heartbeat(self.path)
         self.write_status('running')
 
     def write_throughput(self, figures):
