@@ -9,7 +9,7 @@ import time
 import pytest
 
 from yolo_dist.jobs import record_job, run_state
-from yolo_dist.reporting.words import state_in_words
+from yolo_dist.reporting.values import state_in_words
 from yolo_dist.runs import heartbeat
 from yolo_dist.runs.heartbeat import DEAD_SECONDS, begin_heartbeat, is_dead, read_beats, write_beat
 from yolo_dist.runs.records import read_record
