@@ -47,11 +47,11 @@ def test_small_pictures_are_enlarged(size, factor):
 
 @pytest.mark.parametrize('n_boxes, size', [(6, (375, 500)), (80, (600, 800)), (30, (64, 64))])
 def test_no_label_hides_another(n_boxes, size, written):
-    """Nor does one leave the picture. In crowds many labels still find a place."""
+    """Nor does one leave the picture. In crowds most labels still find a place."""
     names = [f'class number {i}' for i in range(80)]
     draw_boxes(np.zeros((3, *size), np.uint8), random_boxes(n_boxes, *size),
                np.arange(n_boxes), np.linspace(1, 0.5, n_boxes), names)
-    assert len(written) > min(5, n_boxes / 3)
+    assert len(written) >= 0.75 * n_boxes
     _, corners, sizes = map(np.array, zip(*written))
     assert (corners[:, :2] >= 0).all() and (corners[:, 2:] <= sizes).all()
     shared = np.clip(np.minimum(corners[:, None, 2:], corners[:, 2:])
