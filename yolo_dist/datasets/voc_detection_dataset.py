@@ -104,6 +104,23 @@ class VOCDetectionDataset:
         bbox = _cut_at_edges(annotation, img.shape[1:], self.annotation_path(i))
         return img, bbox, annotation.label, annotation.difficult
 
+    def read_boxes(self, i):
+        """Read an example without its image, where the annotation states the image's size.
+
+        Returns:
+            tuple: ``bbox``, ``label`` and ``difficult`` of an example; height and width of the
+            image.
+
+        Raises:
+            InputError: As :meth:`read_example`.
+        """
+        annotation = self._read_annotation(i)
+        if annotation.size_hw is None:
+            img, *annotated = self.read_example(i)
+            return (*annotated, img.shape[1:])
+        bbox = _cut_at_edges(annotation, annotation.size_hw, self.annotation_path(i))
+        return bbox, annotation.label, annotation.difficult, annotation.size_hw
+
     def image_path(self, i):
         """Image file of example ``i``: ``JPEGImages/<id>`` with the first ending that exists.
 
