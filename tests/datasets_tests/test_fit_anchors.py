@@ -33,11 +33,12 @@ def test_groups_of_boxes_are_found(sizes):
     np.testing.assert_allclose(anchors, [[10, 20], [40, 15], [60, 70], [150, 90]], rtol=0.03)
 
 
-def test_the_same_boxes_give_the_same_anchors(sizes):
-    """Nothing is drawn from NumPy's global state, and nothing is left in it."""
-    first = fit_anchors(sizes, 5)
+def test_the_same_boxes_give_the_same_anchors():
+    """Even where many fits are as good: nothing is drawn from NumPy's global state."""
+    sizes = np.random.default_rng(4).uniform(5, 200, (300, 2))
+    first = fit_anchors(sizes, 7)
     np.random.seed(99)
-    np.testing.assert_array_equal(fit_anchors(sizes, 5), first)
+    np.testing.assert_array_equal(fit_anchors(sizes, 7), first)
 
 
 def test_mean_iou_is_that_of_the_best_anchor(sizes):
@@ -80,9 +81,10 @@ def test_sizes_are_those_of_the_letterboxed_boxes(tmp_path):
                   '<ymin>11</ymin><xmax>51</xmax><ymax>31</ymax></bndbox></object>'
                   for difficult in (0, 1)) + '</annotation>')
     dataset = VOCDetectionDataset(tmp_path, ['VOC/all'], ['x'])
-    np.testing.assert_allclose(box_sizes(dataset, 64), [[20 * 0.32, 50 * 0.32]])
+    np.testing.assert_allclose(box_sizes([dataset.read_boxes(0)], 64), [[20 * 0.32, 50 * 0.32]])
 
 
 def test_synthetic_sets_have_sizes():
     """So that a throughput run can leave its anchors to the set."""
-    assert len(fit_anchors(box_sizes(SyntheticDetection(20), 416), 9)) == 9
+    boxes = map(SyntheticDetection(20).read_boxes, range(20))
+    assert len(fit_anchors(box_sizes(boxes, 416), 9)) == 9

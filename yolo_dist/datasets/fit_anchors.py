@@ -7,23 +7,20 @@ _N_STARTS = 10
 _MAX_ROUNDS = 300
 
 
-def box_sizes(dataset, input_size):
-    """Collect the sizes of a set's boxes as the network sees them, letterboxed.
+def box_sizes(examples, input_size):
+    """Collect the sizes of boxes as the network sees them, letterboxed.
 
     Args:
-        dataset (~yolo_dist.datasets.VOCDetectionDataset): The set, or a synthetic one.
+        examples (iterable of tuple): What
+            :meth:`~yolo_dist.datasets.VOCDetectionDataset.read_boxes` returned.
         input_size (int): Side of the network's input, pixels.
 
     Returns:
         ndarray: float64 ``(R, 2)``, height and width in pixels of the input. Objects marked
         difficult are left out, as in training.
-
-    Raises:
-        InputError: If a file is missing or damaged, or an annotation is not right.
     """
     sizes = [np.zeros((0, 2))]
-    for i in range(len(dataset)):
-        bbox, _, difficult, size_hw = dataset.read_boxes(i)
+    for bbox, _, difficult, size_hw in examples:
         bbox = bbox[~difficult].astype(np.float64)
         sizes.append((bbox[:, 2:] - bbox[:, :2]) * (input_size / max(size_hw)))
     return np.concatenate(sizes)

@@ -40,6 +40,10 @@ class _Synthetic:
         # A view of interleaved pixels, as files are read.
         return _base_images()[i % _N_BASE_IMAGES].transpose(2, 0, 1)
 
+    def image_path(self, i):
+        """Return what stands for the file of example ``i``."""
+        return f'synthetic {i}'
+
     def check(self):
         """Nothing can be wrong with it."""
 

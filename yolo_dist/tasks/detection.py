@@ -41,7 +41,7 @@ def resolve(config, train):
         return config, []
     link, anchors, lines = _LINKS[section.name], None, []
     if train is not None:
-        sizes = box_sizes(train, config.data.input_size_px)
+        sizes = box_sizes(map(train.read_boxes, range(len(train))), config.data.input_size_px)
         fitted = fit_anchors(sizes, link.n_anchors)
         anchors = link.arrange_anchors(fitted)
         lines = [f'anchors fitted to {len(sizes):,} boxes, mean IoU '
