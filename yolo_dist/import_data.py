@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.datasets import read_coco, read_yolo_labels, write_voc_set
+from yolo_dist.errors import InputError
 
 
 def parse_arguments(argv=None):
@@ -34,14 +35,19 @@ def main(argv=None):
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.
+
+    Raises:
+        InputError: If anything is wrong with the set, or the place is taken.
     """
     arguments = parse_arguments(argv)
+    directory = pathlib.Path(arguments.dir)
+    if directory.is_file() or directory.is_dir() and any(directory.iterdir()):
+        raise InputError(f'{directory}: exists already; name another place, or remove it')
     if arguments.names is None:
         class_names, images = read_coco(arguments.annotations, arguments.images)
     else:
         class_names, images = read_yolo_labels(arguments.annotations, arguments.images,
                                                arguments.names)
-    directory = pathlib.Path(arguments.dir)
     with tqdm(total=len(images), desc='written', unit='image', disable=None) as progress:
         write_voc_set(directory, images, progress=progress.update)
     objects = [one for image in images for one in image.objects]

@@ -13,14 +13,15 @@ from yolo_dist.errors import InputError
 
 @pytest.fixture(scope='module')
 def voc(tmp_path_factory):
-    """12 images; the first shows no object, and one box of the second has a fraction of a px."""
+    """12 images; the first shows no object, one of the second is difficult and has a fraction."""
     root = tmp_path_factory.mktemp('imported') / 'voc'
     make_mini_voc(root, n_trainval=12, n_test=2)
     annotations = root / 'VOC2007/Annotations'
     first = annotations / '000001.xml'
     first.write_text(first.read_text().split('<object>')[0] + '</annotation>')
     second = annotations / '000002.xml'
-    second.write_text(second.read_text().replace('</xmin>', '.25</xmin>', 1))
+    second.write_text(second.read_text().replace('</xmin>', '.25</xmin>', 1).replace(
+        '<difficult>0', '<difficult>1', 1))
     return VOCDetectionDataset(root, ['VOC2007/trainval'], [
         'zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'])
 
@@ -119,6 +120,7 @@ def test_names_in_folders_and_with_blanks(voc, tmp_path):
     height, width = img.shape[1:]
     np.testing.assert_allclose(bbox, [[height / 4, width / 4, height * 3 / 4, width * 3 / 4]])
     assert label == 1 and len(dataset) == 1
+    assert dataset.image_path(0).endswith('mine/JPEGImages/a/my_picture_(1).JPEG')
 
 
 def refused(tmp_path, *arguments):
@@ -165,6 +167,16 @@ def test_faults_of_a_coco_file(voc, tmp_path, change, messages):
     text = refused(tmp_path, path, pictures(voc), tmp_path / 'sets/mine')
     for message in messages:
         assert message in text
+
+
+def test_a_place_that_is_taken(tmp_path):
+    """Nothing is read, and what lies there stays."""
+    place = tmp_path / 'mine'
+    place.mkdir()
+    (place / 'thesis.txt').write_text('the only copy')
+    with pytest.raises(InputError, match='mine: exists already'):
+        import_data.main([str(tmp_path / 'gone.json'), str(tmp_path), str(place)])
+    assert (place / 'thesis.txt').exists()
 
 
 def test_what_is_not_json(voc, tmp_path):

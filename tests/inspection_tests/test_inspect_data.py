@@ -95,6 +95,17 @@ def test_each_faulty_file_is_listed_and_nothing_ends(voc, tmp_path, capsys):
     assert (tmp_path / 'out/contact_sheet.jpg').exists()
 
 
+def test_a_set_without_one_readable_file(tmp_path):
+    """All are listed, and there is nothing to draw."""
+    lists = tmp_path / 'voc/VOC2007/ImageSets/Main'
+    lists.mkdir(parents=True)
+    for split in ('trainval', 'test'):
+        (lists / f'{split}.txt').write_text('a\nb\n')
+    text, n_faults = inspect_data(load(tmp_path / 'voc'), tmp_path / 'out')
+    assert n_faults == 4 and text.count('a.xml: the annotation cannot be read') == 2
+    assert 'there is no contact sheet' in text and not list((tmp_path / 'out').iterdir())
+
+
 def test_anchors_can_be_pasted(voc, tmp_path):
     """The YAML is a value of `model.anchors`; its mean IoU is above that of the configured."""
     text, _ = inspect_data(load(voc), tmp_path)

@@ -17,17 +17,17 @@ def draw_contact_sheet(examples, captions, class_names, path):
     Small pictures are enlarged by a whole factor, so that each pixel stays a square.
 
     Args:
-        examples (list of tuple): ``img`` uint8 ``(3, S, S)`` of any sizes, ``bbox`` float
-            ``(R, 4)`` in its pixels, ``label`` int: one for each box, or one for the picture
-            where there is no box.
+        examples (list of tuple): At least one: ``img`` uint8 ``(3, S, S)`` of any sizes, ``bbox``
+            float ``(R, 4)`` in its pixels, ``label`` int: one for each box, or one for the
+            picture where there is no box.
         captions (list of str): What stands below each.
         class_names (sequence of str): Names of the labels.
         path (str or ~pathlib.Path): File to write, PNG or JPEG by its ending.
     """
     colors = hsv_to_rgb([(i / len(class_names), 1.0, 0.85) for i in range(len(class_names))])
-    largest = max((img.shape[1] for img, _, _ in examples), default=_LEAST_TILE_PX)
+    largest = max(img.shape[1] for img, _, _ in examples)
     tile = largest * -(-_LEAST_TILE_PX // largest)
-    n_rows = max(1, -(-len(examples) // _N_COLUMNS))
+    n_rows = -(-len(examples) // _N_COLUMNS)
     width = _N_COLUMNS * (tile + _GAP_PX) + _GAP_PX
     height = n_rows * (tile + _CAPTION_PX + _GAP_PX) + _GAP_PX
     sheet = np.full((height, width, 3), 255, np.uint8)

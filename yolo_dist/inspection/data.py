@@ -1,5 +1,6 @@
 """The data of an experiment: counts, sizes, faults, anchors, and training pictures."""
 import pathlib
+import tempfile
 
 import numpy as np
 import yaml
@@ -38,9 +39,10 @@ def inspect_data(config, directory):
     directory = pathlib.Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
     except OSError as error:
-        raise InputError(f'{directory}: cannot be made ({error.strerror}); name another place by '
-                         '--out') from error
+        raise InputError(f'{directory}: cannot be written ({error.strerror}); name another place '
+                         'by --out') from error
     train, val = get_task(config).load_datasets(config)
     surveys = {'train': survey(train, 'train'), 'val': survey(val, 'val')}
     lines = _describe_images(surveys)
@@ -158,6 +160,8 @@ def _draw_stream(config, train, path):
         examples.append((img, bbox, np.atleast_1d(label)))
         _, _, index = stream.locate(i)
         captions.append(pathlib.PurePath(train.image_path(index)).name)
+    if not examples:
+        return 'no training picture can be read, so there is no contact sheet'
     draw_contact_sheet(examples, captions, train.class_names, path)
     return (f'{path}: the first {len(examples)} pictures of training, of all workers, as the '
             'network gets them')
