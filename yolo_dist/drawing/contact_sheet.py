@@ -31,7 +31,8 @@ def draw_contact_sheet(examples, captions, class_names, path):
     width = _N_COLUMNS * (tile + _GAP_PX) + _GAP_PX
     height = n_rows * (tile + _CAPTION_PX + _GAP_PX) + _GAP_PX
     sheet = np.full((height, width, 3), 255, np.uint8)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    # A tenth of a pixel more: Matplotlib rounds its size down.
+    figure = Figure(figsize=((width + 0.1) / _DPI, (height + 0.1) / _DPI), dpi=_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for number, ((img, bbox, label), caption) in enumerate(zip(examples, captions, strict=True)):
@@ -53,5 +54,7 @@ def draw_contact_sheet(examples, captions, class_names, path):
             axes.text(left + x_min + 1, top + y_min + 1, class_names[one], fontsize=6.5,
                       color='white', va='top', parse_math=False,
                       bbox={'facecolor': colors[one], 'edgecolor': 'none', 'pad': 0.8})
-    axes.imshow(sheet, interpolation='nearest', aspect='auto')
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    # As it is, below the axes; imshow would sample it anew.
+    figure.figimage(sheet, origin='upper', zorder=-1)
     figure.savefig(path, dpi=_DPI)
