@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'yolo_dist'
 
 ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
-                'submit', 'predict'}
+                'submit', 'predict', 'inspect', 'import_data'}
 
 # What each part may import of the package, besides itself and `errors`. A part below imports
 # nothing of the parts above it.
@@ -36,6 +36,7 @@ RULES = {
     'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},
     'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
+    'inspection': {'datasets', 'drawing', 'links', 'tasks', 'training'},
     'jobs': {'config', 'datasets', 'planning', 'runs'},
     'prediction': {'config', 'datasets', 'links', 'runs', 'tasks'},
     'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
@@ -43,6 +44,8 @@ RULES = {
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
     'doctor': {'command_line', 'environment', 'kernels'},
     'evaluate': {'command_line', 'config', 'distributed', 'links', 'runs', 'tasks'},
+    'import_data': {'command_line', 'datasets'},
+    'inspect': {'command_line', 'config', 'inspection'},
     'make_data': {'command_line', 'datasets'},
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
     'predict': {'command_line', 'distributed', 'prediction', 'tasks'},

@@ -85,6 +85,7 @@ def main(argv=None):
         results = RunDirectory(run_directory(arguments.results, config), config,
                                n_processes=launch.n_processes())
         results.check(resume=arguments.resume)
+        config = results.resolved()
         is_done = results.state() == 'done'
         snapshot, passed_over = None, []
         if arguments.resume and launch.process_number() == 0 and not is_done:
@@ -108,6 +109,9 @@ def main(argv=None):
         if comm.rank == 0:
             train.check()
             val.check()
+            config, resolved = task.resolve(config, train)
+    config = results.config = launch.tell_all(config)
+    with fail_together():
         check_batch_fits(config, len(train))
         np.random.seed(config.run.seed)
         set_precision(config.model.dtype)
@@ -149,7 +153,7 @@ def main(argv=None):
         print(format_lines([*lines, ('device', f'{device}, communicator '
                                                f'{communicator.communicator_name(comm)}')]),
               flush=True)
-        for line in passed_over:
+        for line in (*resolved, *passed_over):
             print(line, flush=True)
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)

@@ -173,8 +173,21 @@ class ClassificationModel(Section):
     pretrained: Text | None
 
 
+def _list_or_fit(anchors):
+    if not (anchors is None or anchors == 'fit' or isinstance(anchors, list)):
+        raise ValueError('expected a list of (height, width), or fit, or null')
+    return anchors
+
+
+Anchors = Annotated[list | str | None, pydantic.PlainValidator(_list_or_fit)]
+
+
 class DetectionModel(Section):
-    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``."""
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``.
+
+    ``anchors: fit`` fits them to the training set when training starts; the run's ``config.yaml``
+    holds the fitted ones. ``null`` takes Darknet's.
+    """
 
     name: Literal['yolo_v2', 'yolo_v3']
     n_class: Count
@@ -182,7 +195,7 @@ class DetectionModel(Section):
     bn_decay: Fraction
     dtype: Literal['float32', 'tf32', 'mixed16']
     pretrained: Text | None
-    anchors: list | None
+    anchors: Anchors
     loss_norm: Literal['image', 'positive', 'cell', 'element']
     ignore_thresh: Fraction
     prior_images: Annotated[int, pydantic.Field(ge=0)]

@@ -41,6 +41,10 @@ class _Synthetic(chainer.dataset.DatasetMixin):
         # A view of interleaved pixels, as files are read.
         return _base_images()[i % _N_BASE_IMAGES].transpose(2, 0, 1)
 
+    def image_path(self, i):
+        """Return what stands for the file of example ``i``."""
+        return f'synthetic {i}'
+
     def check(self):
         """Nothing can be wrong with it."""
 
@@ -95,3 +99,7 @@ class SyntheticDetection(_Synthetic):
         bbox = np.hstack([corner, corner + share]) * (2 * _SIZE_HW)
         label = rng.integers(len(self.class_names), size=n_objects, dtype=np.int32)
         return (self._image(i), bbox.astype(np.float32), label, np.zeros(n_objects, bool))
+
+    def read_boxes(self, i):
+        """See :meth:`~yolo_dist.datasets.VOCDetectionDataset.read_boxes`."""
+        return (*self[i][1:], _SIZE_HW)

@@ -118,7 +118,7 @@ def format_voc_annotation(filename, shape, objects):
         filename (str): File name of the image.
         shape (tuple of int): Height, width and number of channels of the image.
         objects (list of tuple): ``(class name, (y_min, x_min, y_max, x_max), is_difficult)`` of
-            each object; coordinates are int, in pixels from 0, the maxima exclusive.
+            each object; coordinates are numbers, in pixels from 0, the maxima exclusive.
 
     Returns:
         bytes: XML.

@@ -15,7 +15,7 @@ VOC_CLASS_NAMES = (
     'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
     'train', 'tvmonitor')
 
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG', '.bmp')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG', '.bmp')
 
 # How far a box may stick out and still be cut off at the edge: rounding, and tools that count
 # from another corner. More than that is a box of another image.
@@ -105,6 +105,23 @@ class VOCDetectionDataset(chainer.dataset.DatasetMixin):
         bbox = _cut_at_edges(annotation, img.shape[1:], self.annotation_path(i))
         return img, bbox, annotation.label, annotation.difficult
 
+    def read_boxes(self, i):
+        """Read an example without its image, where the annotation states the image's size.
+
+        Returns:
+            tuple: ``bbox``, ``label`` and ``difficult`` of an example; height and width of the
+            image.
+
+        Raises:
+            InputError: As :meth:`read_example`.
+        """
+        annotation = self._read_annotation(i)
+        if annotation.size_hw is None:
+            img, *annotated = self.read_example(i)
+            return (*annotated, img.shape[1:])
+        bbox = _cut_at_edges(annotation, annotation.size_hw, self.annotation_path(i))
+        return bbox, annotation.label, annotation.difficult, annotation.size_hw
+
     def image_path(self, i):
         """Image file of example ``i``: ``JPEGImages/<id>`` with the first ending that exists.
 
@@ -147,14 +164,14 @@ class VOCDetectionDataset(chainer.dataset.DatasetMixin):
             return
         try:
             annotation = self._read_annotation(i)
-            if annotation.size_hw is None or _overhang(annotation.bbox, annotation.size_hw).any():
+            if annotation.size_hw is None or overhang(annotation.bbox, annotation.size_hw).any():
                 self[i]
         except InputError as error:
             yield str(error)
 
     def _image_file(self, i):
         folder, id_ = self._examples[i]
-        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in _IMAGE_SUFFIXES]
+        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in IMAGE_SUFFIXES]
         return next((file for file in files if self.tree.is_file(file)), files[0])
 
     def _annotation_file(self, i):
@@ -200,7 +217,7 @@ def _splits_in(tree, lists):
 def _cut_at_edges(annotation, size_hw, path):
     if annotation.bbox.min(initial=0) >= 0 and (annotation.bbox <= _limit(size_hw)).all():
         return annotation.bbox
-    outside = _overhang(annotation.bbox, size_hw)
+    outside = overhang(annotation.bbox, size_hw)
     if outside.any():
         number = int(outside.argmax())
         y_min, x_min, y_max, x_max = (annotation.bbox[number] + 1).tolist()
@@ -211,8 +228,16 @@ def _cut_at_edges(annotation, size_hw, path):
     return np.clip(annotation.bbox, 0, _limit(size_hw))
 
 
-def _overhang(bbox, size_hw):
-    """Which boxes stick out so far that they cannot be cut off at the edge, bool ``(R,)``."""
+def overhang(bbox, size_hw):
+    """Tell which boxes stick out of an image too far to be cut off at its edge.
+
+    Args:
+        bbox (ndarray): float ``(R, 4)`` in pixels from 0.
+        size_hw (tuple of int): Height and width of the image.
+
+    Returns:
+        ndarray: bool ``(R,)``.
+    """
     limit = _limit(size_hw)
     cut = np.clip(bbox, 0, limit)
     too_far = np.abs(cut - bbox) > np.maximum(_MAX_OVERHANG_PX, _MAX_OVERHANG_SHARE * limit)

@@ -51,6 +51,11 @@ class YOLOBase(chainer.Chain):
         self._default_boxes = {}
         self.use_preset('visualize')
 
+    @property
+    def anchors_px(self):
+        """``(height, width)`` of all anchors in input pixels, those of the coarse scale first."""
+        return [tuple(size) for anchors in self._anchors_px for size in anchors]
+
     def use_preset(self, preset):
         """Set the two thresholds, as in ChainerCV.
 

@@ -88,9 +88,14 @@ class YOLOv2(YOLOBase):
             grid cells of 32 pixels. ``None`` takes the five of
             ``yolov2-voc.cfg``.
 
+    Attributes:
+        n_anchors (int): How many :meth:`arrange_anchors` takes.
+
     References:
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017.
     """
+
+    n_anchors = 5
 
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
         anchors = _ANCHORS if anchors is None else anchors
@@ -101,6 +106,19 @@ class YOLOv2(YOLOBase):
             self.extractor = YOLOv2Extractor(width=width, bn_decay=bn_decay)
             self.subnet = Convolution2D(
                 scale_channels(1024, width), len(anchors) * (5 + n_fg_class), 1)
+
+    @staticmethod
+    def arrange_anchors(sizes_px):
+        """Lay five anchors out as the argument ``anchors``: in grid cells.
+
+        Args:
+            sizes_px (sequence of (float, float)): :attr:`n_anchors` of ``(height, width)`` in
+                pixels, by rising area.
+
+        Returns:
+            list: To 0.0001 of a cell.
+        """
+        return [[round(float(side) / _STEP_PX, 4) for side in size] for size in sizes_px]
 
     def forward(self, imgs):
         """Compute the raw outputs for a batch.

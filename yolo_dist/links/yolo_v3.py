@@ -95,9 +95,14 @@ class YOLOv3(YOLOBase):
             and 8 the anchors ``(height, width)`` in input pixels, small to
             large. ``None`` takes the nine of ``yolov3-voc.cfg``.
 
+    Attributes:
+        n_anchors (int): How many :meth:`arrange_anchors` takes.
+
     References:
         [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018.
     """
+
+    n_anchors = 9
 
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
         anchors = _ANCHORS if anchors is None else anchors
@@ -110,6 +115,20 @@ class YOLOv3(YOLOBase):
             self.subnet.append(chainer.Sequential(
                 ConvBlock(n, n2, 3, bn_decay=bn_decay),
                 Convolution2D(n2, len(scale_anchors) * (5 + n_fg_class), 1)))
+
+    @staticmethod
+    def arrange_anchors(sizes_px):
+        """Lay nine anchors out as the argument ``anchors``: the largest three for stride 32.
+
+        Args:
+            sizes_px (sequence of (float, float)): :attr:`n_anchors` of ``(height, width)`` in
+                pixels, by rising area.
+
+        Returns:
+            list: To 0.01 px.
+        """
+        sizes = [[round(float(side), 2) for side in size] for size in sizes_px]
+        return [sizes[6:], sizes[3:6], sizes[:3]]
 
     def forward(self, imgs):
         """Compute the raw outputs for a batch.

@@ -191,6 +191,7 @@ _networks = {}
 
 def _measure_network(config, operations_px, activations_px):
     # Counted in float32, whose arithmetic a CPU is quick at.
+    config, _ = get_task(config).resolve(config, None)
     section = config.model.model_copy(update={'dtype': 'float32', 'pretrained': None})
     key = section.model_dump_json(), operations_px, activations_px
     if key not in _networks:

@@ -9,7 +9,12 @@ import pydantic
 from yolo_dist.config import RunConfig, differences, load_config, rows, seeds
 from yolo_dist.errors import InputError
 from yolo_dist.runs.heartbeat import is_dead
-from yolo_dist.runs.run_directory import is_computed, read_json, run_directory
+from yolo_dist.runs.run_directory import (
+    is_computed,
+    read_json,
+    run_directory,
+    take_resolved,
+)
 
 
 class Quartiles(pydantic.BaseModel):
@@ -92,7 +97,8 @@ class Record:
     @property
     def changed(self):
         """Settings that are not the experiment's: ``{key: (as planned, as run)}``."""
-        found = {key: values for key, values in differences(self.planned, self.config).items()
+        planned = take_resolved(self.planned, self.config)
+        found = {key: values for key, values in differences(planned, self.config).items()
                  if is_computed(key)}
         if None not in found.get('model.pretrained', (None,)):
             del found['model.pretrained']  # the same weights may lie elsewhere

@@ -56,6 +56,24 @@ def is_computed(key):
     return key not in _NOT_COMPUTED and not key.startswith('paper.')
 
 
+def take_resolved(config, stored):
+    """Take over what a run has left to its training set, as its first session has found it.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The run as the experiment file has it.
+        stored (~yolo_dist.config.RunConfig): The run as its directory has it.
+
+    Returns:
+        ~yolo_dist.config.RunConfig: ``config``, with the stored anchors for
+        ``model.anchors: fit``.
+    """
+    anchors = getattr(stored.model, 'anchors', None)
+    if anchors is None or getattr(config.model, 'anchors', None) != 'fit':
+        return config
+    return config.model_copy(
+        update={'model': config.model.model_copy(update={'anchors': anchors})})
+
+
 def run_directory(results, config):
     """Directory of a run: ``results/name`` or ``results/sweep/row``."""
     return pathlib.Path(results) / config.name
@@ -177,6 +195,11 @@ class RunDirectory:
         self.config = config
         self.n_processes = n_processes
 
+    def resolved(self):
+        """Return the run as :func:`take_resolved` gives it, where it was begun before."""
+        stored = self.path / 'config.yaml'
+        return take_resolved(self.config, load_config(stored)) if stored.exists() else self.config
+
     def check(self, *, resume):
         """Check that the run may start here; changes nothing.
 
@@ -192,7 +215,7 @@ class RunDirectory:
                 f'{self.path} holds a run already ({self.state() or "no status"}); go on with it '
                 'by --resume, choose another place by --results, or remove the directory')
         changed = {key: values for key, values in
-                   differences(self.config, load_config(old)).items()
+                   differences(self.resolved(), load_config(old)).items()
                    if key == 'name' or is_computed(key) and key != 'model.pretrained'}
         if changed:
             lines = [f'  {key}: {then!r} then, {now!r} now'

@@ -4,6 +4,9 @@ Each task is a module with the same names:
 
 ``METRIC``                          the number that chooses the best weights
 ``load_datasets(config)``           training and held-out set, raw
+``resolve(config, train)``          the run with what it leaves to the training set, and a line for
+                                    the log for each such key; ``None`` for ``train``: only the
+                                    shape of the network counts
 ``create_transform(config)``        augmentation of one training example
 ``build_model(config)``             the link, freshly initialised
 ``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it

@@ -34,6 +34,11 @@ def load_datasets(config):
     return train, val
 
 
+def resolve(config, train):
+    """Nothing is left to the training set."""
+    return config, []
+
+
 def create_transform(config):
     """Darknet's augmentation, see :class:`ClassificationTrainTransform`."""
     return ClassificationTrainTransform(**config.data.augmentation.model_dump())

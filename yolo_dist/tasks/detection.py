@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from yolo_dist.datasets import SyntheticDetection, VOCDetectionDataset
+from yolo_dist.datasets import (
+    SyntheticDetection,
+    VOCDetectionDataset,
+    box_sizes,
+    fit_anchors,
+    mean_iou,
+)
 from yolo_dist.drawing import draw_boxes, draw_detections, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_detection
@@ -32,6 +38,22 @@ def load_datasets(config):
     return train, val
 
 
+def resolve(config, train):
+    """Fit ``model.anchors: fit`` to the training set at the network's input size."""
+    section = config.model
+    if section.anchors != 'fit':
+        return config, []
+    link, anchors, lines = _LINKS[section.name], None, []
+    if train is not None:
+        sizes = box_sizes(map(train.read_boxes, range(len(train))), config.data.input_size_px)
+        fitted = fit_anchors(sizes, link.n_anchors)
+        anchors = link.arrange_anchors(fitted)
+        lines = [f'anchors fitted to {len(sizes):,} boxes, mean IoU '
+                 f'{mean_iou(sizes, fitted):.3f}: {anchors}']
+    section = section.model_copy(update={'anchors': anchors})
+    return config.model_copy(update={'model': section}), lines
+
+
 class _DropDifficult:
     """Training transform without the objects marked difficult, as ``voc_label.py``."""
 
@@ -50,6 +72,9 @@ def create_transform(config):
 def build_model(config):
     """Return the detector, He-initialised from NumPy's global random state."""
     section = config.model
+    if section.anchors == 'fit':
+        raise InputError('model.anchors: found fit, but anchors are fitted where training starts; '
+                         'give those of the run, which its config.yaml holds')
     model = _LINKS[section.name](section.n_class, width=section.width,
                                  bn_decay=section.bn_decay, anchors=section.anchors)
     model.insize = config.data.evaluation.input_size_px

@@ -3,10 +3,9 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
+from yolo_dist.datasets.whole_folder import write_whole_folder
 from yolo_dist.errors import InputError
 
 MANIFEST_NAME = 'made_by_make_data.json'
@@ -16,9 +15,7 @@ MANIFEST_NAME = 'made_by_make_data.json'
 def write_whole_set(directory, recipe):
     """Give a folder to write into, which becomes ``directory`` when the block ends well.
 
-    The set is written beside its final place and renamed, so that an interrupted run leaves
-    nothing that looks like a data set. A manifest with the recipe and a checksum of all files is
-    part of it.
+    A manifest with the recipe and a checksum of all files is part of it.
 
     Args:
         directory (str or ~pathlib.Path): Final place; absent or empty.
@@ -36,27 +33,10 @@ def write_whole_set(directory, recipe):
         yield None
         return
 
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f'.{directory.name}.partial-',
-                                        dir=directory.parent))
-    except OSError as error:
-        raise InputError(
-            f'{directory}: cannot be written ({error.strerror}); name a folder on a disk '
-            'that you may write to') from error
-    try:
-        # mkdtemp makes a folder for the owner alone; a data set is for everybody.
-        partial.chmod(0o777 & ~_umask())
+    with write_whole_folder(directory) as partial:
         yield partial
         manifest = {'recipe': recipe, 'sha256': _checksum(partial)}
         (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n')
-        os.rename(partial, directory)
-    except OSError as error:
-        raise InputError(
-            f'{directory}: cannot be written ({error.strerror}); nothing was left '
-            'behind') from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_destination(directory, recipe):
@@ -98,9 +78,3 @@ def _in_words(recipe):
     if not isinstance(recipe, dict):
         return 'of an unknown kind'
     return ', '.join(f'{key} {value}' for key, value in recipe.items())
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
