@@ -28,6 +28,7 @@ class _Synthetic:
     def __init__(self, n_examples, class_names):
         self._n_examples = n_examples
         self.class_names = tuple(class_names)
+        self.notes = ()
 
     def __len__(self):
         return self._n_examples
@@ -39,6 +40,10 @@ class _Synthetic:
     def _image(self, i):
         # A view of interleaved pixels, as files are read.
         return _base_images()[i % _N_BASE_IMAGES].transpose(2, 0, 1)
+
+    def examine(self, i, *, decode=False):
+        """Nothing can be wrong with it."""
+        return ()
 
     def check(self):
         """Nothing can be wrong with it."""
