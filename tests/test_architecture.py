@@ -45,7 +45,7 @@ RULES = {
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
-    'train': {'command_line', 'config', 'distributed', 'planning', 'runs', 'tasks', 'training'},
+    'train': {'command_line', 'config', 'datasets', 'distributed', 'planning', 'runs', 'tasks', 'training'},
 }
 
 # Who starts or calls MPI, and who asks which process this is.
@@ -58,6 +58,7 @@ RANK = {
     'evaluators/classification.py': 'chooses the shard',
     'evaluators/detection.py': 'chooses the shard, scores at the root',
     'train.py': 'prints and writes once',
+    'tasks/data_check.py': 'chooses the share of images to look at',
     'training/extensions/throughput.py': 'writes once',
     'training/trainer.py': 'extensions of the root alone',
 }

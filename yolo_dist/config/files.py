@@ -5,7 +5,7 @@ import pathlib
 import yaml
 
 from yolo_dist.config.problems import describe, suggest, validate
-from yolo_dist.config.sections import RUN_CLASSES, Sweep
+from yolo_dist.config.sections import OPTIONAL_KEYS, RUN_CLASSES, Sweep
 from yolo_dist.errors import InputError
 
 
@@ -63,18 +63,9 @@ def _set(content, dotted, value, source):
         if not isinstance(place, dict):
             raise InputError(f'{source}: {dotted}: there is no section '
                              f'{".".join(parents[:depth + 1])}')
-    if last not in place and dotted not in _optional_keys(content.get('task')):
+    if last not in place and dotted not in OPTIONAL_KEYS:
         raise InputError(f'{source}: {dotted}: is not a known key; {suggest(last, list(place))}')
     place[last] = value
-
-
-def _optional_keys(task):
-    """Dotted keys of a task that an experiment file may leave out."""
-    if task not in RUN_CLASSES:
-        return set()
-    return {f'{name}.{key}' for name, section in RUN_CLASSES[task].model_fields.items()
-            for key, field in getattr(section.annotation, 'model_fields', {}).items()
-            if not field.is_required()}
 
 
 def _parse_override(text):

@@ -233,7 +233,7 @@ class DetectionModel(Section):
 
     @pydantic.model_validator(mode='after')
     def _anchors_are_sizes(self):
-        if self.anchors is None:
+        if not isinstance(self.anchors, list):
             return self
         # Of yolo_v2, or of each scale of yolo_v3; the network says which of the two it takes.
         scales = [self.anchors] if any(map(_is_size, self.anchors)) else self.anchors
@@ -392,6 +392,13 @@ class DetectionRun(RunConfig):
 
 
 RUN_CLASSES = {'classification': ClassificationRun, 'detection': DetectionRun}
+
+# What an experiment file need not give, and what stands for it then: dotted key to value.
+OPTIONAL_KEYS = {
+    f'{name}.{key}': field.default
+    for run_class in RUN_CLASSES.values() for name, section in run_class.model_fields.items()
+    for key, field in getattr(section.annotation, 'model_fields', {}).items()
+    if not field.is_required()}
 
 
 class SweepRow(Section):

@@ -1,4 +1,6 @@
 """Images with one class label each."""
+import copy
+
 import numpy as np
 
 from yolo_dist.datasets.check_images import (
@@ -39,7 +41,7 @@ class LabelledImageDataset:
         self._other_files = tuple(other_files)
         self.labels = np.array(labels, dtype=np.int32)
         self.class_names = tuple(class_names)
-        self.notes = (*notes, *repeated(self._paths))
+        self.notes = (*notes, *repeated(self.example_names()))
 
     def __len__(self):
         return len(self._paths)
@@ -73,6 +75,14 @@ class LabelledImageDataset:
         """
         return f'{self.tree.root}/{self._paths[i]}'
 
+    def example_names(self):
+        """Return what tells examples apart.
+
+        Returns:
+            list of str: Paths of the images relative to the root.
+        """
+        return list(self._paths)
+
     def files(self):
         """All that the set is read from.
 
@@ -80,6 +90,20 @@ class LabelledImageDataset:
             list of str: Paths relative to the root; those of class folders end with ``/``.
         """
         return [*self._paths, *self._other_files]
+
+    def without(self, indices):
+        """Leave examples out.
+
+        Args:
+            indices (set of int): Which.
+
+        Returns:
+            LabelledImageDataset: The others, in their order.
+        """
+        kept = copy.copy(self)
+        kept._paths = [path for i, path in enumerate(self._paths) if i not in indices]
+        kept.labels = np.delete(self.labels, sorted(indices))
+        return kept
 
     def examine(self, i, *, decode=False):
         """See :func:`~yolo_dist.datasets.check_images`, which calls this.

@@ -1,4 +1,5 @@
 """Pascal VOC, and any set laid out as it."""
+import copy
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -90,7 +91,7 @@ class VOCDetectionDataset:
                              f'column is -1 do not hold the class and are left out')
             self._list_files.append(list_file)
             self._examples += [(str(PurePosixPath(split).parent), id_) for id_ in ids]
-        self.notes = (*notes, *repeated(['/'.join(example) for example in self._examples]))
+        self.notes = (*notes, *repeated(self.example_names()))
         if not self._examples:
             raise InputError(f'{root}: no split was named; expected at least one, such as '
                              'VOC2007/trainval')
@@ -157,6 +158,14 @@ class VOCDetectionDataset:
         """
         return f'{self.tree.root}/{self._annotation_file(i)}'
 
+    def example_names(self):
+        """Return what tells examples apart.
+
+        Returns:
+            list of str: Folder and name of each image, ``VOC2007/000001``.
+        """
+        return ['/'.join(example) for example in self._examples]
+
     def files(self):
         """All that the set is read from.
 
@@ -165,6 +174,20 @@ class VOCDetectionDataset:
         """
         return [*self._list_files, *(file(i) for i in range(len(self))
                                      for file in (self._image_file, self._annotation_file))]
+
+    def without(self, indices):
+        """Leave examples out.
+
+        Args:
+            indices (set of int): Which.
+
+        Returns:
+            VOCDetectionDataset: The others, in their order.
+        """
+        kept = copy.copy(self)
+        kept._examples = [example for i, example in enumerate(self._examples)
+                          if i not in indices]
+        return kept
 
     def examine(self, i, *, decode=False):
         """See :func:`~yolo_dist.datasets.check_images`, which calls this.

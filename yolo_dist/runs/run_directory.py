@@ -2,6 +2,7 @@
 
 ==========================  ====================================================
 ``config.yaml``             the resolved experiment; ``train`` accepts it as one
+``data_check.txt``          what the check of the data found and left out, if anything
 ``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
@@ -33,8 +34,8 @@ from yolo_dist.errors import InputError
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
 # them where they are not the experiment's.
-_NOT_COMPUTED = {'name', 'data.root', 'data.n_loader_processes', 'data.evaluation.batch_size',
-                 'run.stop_after_epochs', 'run.evaluate_every_epochs',
+_NOT_COMPUTED = {'name', 'data.root', 'data.on_bad_example', 'data.n_loader_processes',
+                 'data.evaluation.batch_size', 'run.stop_after_epochs', 'run.evaluate_every_epochs',
                  'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations'}
 
 
@@ -77,7 +78,7 @@ def write_whole(path, write):
 def write_json(path, content):
     """Write JSON, whole or not at all."""
     text = json.dumps(content, indent=1) + '\n'
-    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(text))
+    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(text, encoding='utf-8'))
 
 
 def read_json(path):
@@ -93,7 +94,7 @@ def read_json(path):
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
 
@@ -201,7 +202,7 @@ class RunDirectory:
             left_over.unlink(missing_ok=True)
         text = dump_config(self.config)
         write_whole(self.path / 'config.yaml',
-                    lambda temporary: pathlib.Path(temporary).write_text(text))
+                    lambda temporary: pathlib.Path(temporary).write_text(text, encoding='utf-8'))
         sessions = read_json(self.path / 'environment.json') or []
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,

@@ -4,6 +4,7 @@ Each task is a module with the same names:
 
 ``METRIC``                          the number that chooses the best weights
 ``load_datasets(config)``           training and held-out set, raw
+``load_held_out(config)``           the held-out set alone, where the training set is not there
 ``create_transform(config)``        augmentation of one training example
 ``build_model(config)``             the link, freshly initialised
 ``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it
@@ -18,6 +19,18 @@ of images as bytes, to the stream. ``prepare_images`` makes floats of them there
 """
 
 from yolo_dist.tasks import classification, detection
+from yolo_dist.tasks.data_check import (
+    HELD_OUT,
+    LISTING,
+    TRAINING,
+    add_skipped,
+    check_data,
+    n_skipped,
+)
+
+__all__ = [
+    'HELD_OUT', 'LISTING', 'TRAINING', 'add_skipped', 'check_data', 'get_task', 'n_skipped',
+]
 
 _TASKS = {'classification': classification, 'detection': detection}
 
