@@ -9,10 +9,15 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import traceback
 
 from yolo_dist.errors import InputError
 from yolo_dist.kernels.cpu.threads import limit_threads
+from yolo_dist.utf8 import use_utf8
+
+_MAX_SOCKET_PATH_BYTES = 107
+_SOCKET_NAME_BYTES = 40  # what multiprocessing adds, /pymp-xxxxxxxx/listener-xxxxxxxx, and some
 
 # What schedulers send before they end a job.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -30,6 +35,7 @@ def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
+    _shorten_socket_paths()
     # A signal that asks the job to stop reaches them, too; they end with their parent.
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS[1:]}
     process = multiprocessing.Process(target=_do_nothing)
@@ -37,6 +43,16 @@ def _start_forkserver():
     process.join()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def _shorten_socket_paths():
+    """Put sockets into /tmp where TMPDIR has a long name: the system takes 107 bytes of a path."""
+    from multiprocessing import util
+    chosen = tempfile.gettempdir()
+    if len(os.fsencode(chosen)) + _SOCKET_NAME_BYTES > _MAX_SOCKET_PATH_BYTES:
+        tempfile.tempdir = '/tmp'
+        util.get_temp_dir()  # which multiprocessing keeps
+        tempfile.tempdir = chosen
 
 
 def run_job(main):
@@ -49,6 +65,9 @@ def run_job(main):
     Args:
         main (callable): Called without arguments.
     """
+    use_utf8()
+    # Open MPI does not start without it.
+    os.environ.setdefault('HOME', tempfile.gettempdir())
     _start_forkserver()
     from mpi4py import MPI
     world = MPI.COMM_WORLD

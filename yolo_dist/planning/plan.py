@@ -265,5 +265,7 @@ def _gib(n_bytes):
 def _describe_time(plan):
     if plan.images_per_second is None:
         return 'not known without a speed: give --images-per-second, of all workers together'
-    return (f'{plan.hours:.2f} hours at {plan.images_per_second:,.1f} images/s: '
-            f'{plan.training_hours:.2f} training, {plan.evaluation_hours:.2f} evaluation')
+    unit, factor = ('hours', 1) if plan.hours >= 0.1 else ('minutes', 60)
+    return (f'{factor * plan.hours:.2f} {unit} at {plan.images_per_second:,.1f} images/s: '
+            f'{factor * plan.training_hours:.2f} training, '
+            f'{factor * plan.evaluation_hours:.2f} evaluation')

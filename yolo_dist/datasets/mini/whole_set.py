@@ -49,7 +49,8 @@ def write_whole_set(directory, recipe):
         partial.chmod(0o777 & ~_umask())
         yield partial
         manifest = {'recipe': recipe, 'sha256': _checksum(partial)}
-        (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n')
+        (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n',
+                                             encoding='utf-8')
         os.rename(partial, directory)
     except OSError as error:
         raise InputError(
@@ -71,7 +72,7 @@ def _check_destination(directory, recipe):
 
     advice = 'name another folder, or remove this one'
     try:
-        manifest = json.loads((directory / MANIFEST_NAME).read_text())
+        manifest = json.loads((directory / MANIFEST_NAME).read_text(encoding='utf-8'))
         found, checksum = manifest['recipe'], manifest['sha256']
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f'{directory}: is not empty and holds no data set made by this '
