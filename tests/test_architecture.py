@@ -19,7 +19,8 @@ RULES = {
     'errors': set(),
     'compat': set(),
     '__init__': {'compat'},
-    'command_line': set(),
+    'utf8': set(),
+    'command_line': {'utf8'},
     'functions': set(),
     'kernels': set(),
     'drawing': set(),
@@ -27,7 +28,7 @@ RULES = {
     'datasets': set(),
     'transforms': {'kernels'},
     'environment': {'kernels'},
-    'distributed': {'kernels'},
+    'distributed': {'kernels', 'utf8'},
     'links': {'functions', 'kernels', 'transforms'},
     'runs': {'config', 'environment', 'links'},
     'training': {'drawing', 'kernels', 'runs'},
@@ -45,7 +46,8 @@ RULES = {
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
-    'train': {'command_line', 'config', 'datasets', 'distributed', 'planning', 'runs', 'tasks', 'training'},
+    'train': {'command_line', 'config', 'datasets', 'distributed', 'planning', 'runs', 'tasks',
+              'training'},
 }
 
 # Who starts or calls MPI, and who asks which process this is.

@@ -107,7 +107,7 @@ def _read_header(start, end):
     """Size as stored and whether EXIF exchanges its sides; ``None`` if the ends do not tell."""
     size_hw, is_turned = None, False
     if start.startswith(JPEG_START):
-        # The end of a long file is known to follow the start of the pixels if that is in its start.
+        # With an end mark added, the start of a long file tells whether the pixels begin in it.
         header = parse_jpeg_header(start + b'\xff\xd9' if end else start)
         if header.is_whole and (not end or b'\xff\xd9' in end):
             size_hw, is_turned = header.size_hw, header.orientation >= 5

@@ -9,7 +9,6 @@ from yolo_dist.planning.plan import plan
 from yolo_dist.planning.scaling import assumed_workload
 from yolo_dist.runs.run_directory import run_directory
 
-
 # Before a small run computes anything it starts, reads and checks its data: a quarter of an hour
 # costs nothing, as a job that ends early is charged for what it took.
 _MIN_HOURS = 0.25

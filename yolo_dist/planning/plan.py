@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pathlib
 from typing import NamedTuple
 
 import chainer
@@ -161,7 +162,8 @@ def _dataset_sizes(config):
     data = config.data
     if data.n_synthetic_examples is not None:
         return 'synthetic images', data.n_synthetic_examples, data.n_synthetic_examples
-    if is_data_there(data.root):
+    # Of a file that is no data set, loading says what it is.
+    if is_data_there(data.root) or pathlib.Path(data.root).exists():
         train, val = get_task(config).load_datasets(config)
         return f'counted in {data.root}', len(train), len(val)
     source = f'published sizes, as there is no {data.root} here'

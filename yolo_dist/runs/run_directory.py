@@ -35,8 +35,9 @@ from yolo_dist.errors import InputError
 # computed does not depend on them. All others do not change on a resume, and the report names
 # them where they are not the experiment's.
 _NOT_COMPUTED = {'name', 'data.root', 'data.on_bad_example', 'data.n_loader_processes',
-                 'data.evaluation.batch_size', 'run.stop_after_epochs', 'run.evaluate_every_epochs',
-                 'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations'}
+                 'data.evaluation.batch_size', 'run.stop_after_epochs',
+                 'run.evaluate_every_epochs', 'run.snapshot_every_epochs', 'run.keep_snapshots',
+                 'run.log_every_iterations'}
 
 
 def is_computed(key):

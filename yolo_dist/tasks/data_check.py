@@ -7,7 +7,6 @@ from tqdm import tqdm
 
 from yolo_dist.datasets import check_images, raise_problems
 
-
 TRAINING, HELD_OUT = 'training set', 'held-out set'
 LISTING = 'data_check.txt'  # in the run directory
 
@@ -33,7 +32,7 @@ class DataCheck:
             self.lines.append(f'looked at {n_images:,} images in {seconds:.0f} s')
 
     def bad(self, name):
-        """Indices of the examples of a set that cannot be used.
+        """Return the indices of the examples of a set that cannot be used.
 
         Args:
             name (str): Of the set.
@@ -184,7 +183,7 @@ def _in_words(findings):
 
 
 def _shared_images(datasets):
-    """A line if held-out images are also training images."""
+    """Say whether held-out images are also training images."""
     if not {TRAINING, HELD_OUT} <= set(datasets) or datasets[TRAINING] is datasets[HELD_OUT]:
         return
     train, val = datasets[TRAINING], datasets[HELD_OUT]
