@@ -13,6 +13,6 @@ from yolo_dist.config.sections import OPTIONAL_KEYS, RunConfig
 from yolo_dist.config.sites import REPOSITORY, Site, load_site, site_names
 
 __all__ = [
-    'OPTIONAL_KEYS', 'REPOSITORY', 'RunConfig', 'Site', 'differences', 'dump_config', 'load_config',
-    'load_site', 'rows', 'seeds', 'site_names',
+    'OPTIONAL_KEYS', 'REPOSITORY', 'RunConfig', 'Site', 'differences', 'dump_config',
+    'load_config', 'load_site', 'rows', 'seeds', 'site_names',
 ]

@@ -242,8 +242,8 @@ class DetectionModel(Section):
                 anchor for anchor in scale if not _is_size(anchor)]
             if wrong:
                 raise ValueError(f'anchors: found {wrong[0]!r:.60}; expected pairs [height, '
-                                 'width] of finite numbers above 0, for yolo_v3 a list of them for each '
-                                 'of its three scales')
+                                 'width] of finite numbers above 0, for yolo_v3 a list of '
+                                 'them for each of its three scales')
         return self
 
 
