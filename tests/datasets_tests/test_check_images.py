@@ -1,4 +1,4 @@
-"""Faults of data sets that people really have: found before training, or read as they are meant."""
+"""Faults that people's data sets have: found before training, or read as they are meant."""
 import os
 import pickle
 import struct
