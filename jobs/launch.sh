@@ -39,6 +39,7 @@ case $scheduler in pbs | uge)
     trap 'kill -- "-$timer" 2>/dev/null' EXIT
 esac
 
+export HOME="${HOME:-${TMPDIR:-/tmp}}"  # which mpiexec does not start without
 set_up
 
 if [ -n "${staging_command:-}" ]; then

@@ -19,7 +19,8 @@ RULES = {
     'errors': set(),
     'compat': set(),
     '__init__': {'compat'},
-    'command_line': set(),
+    'utf8': set(),
+    'command_line': {'utf8'},
     'functions': set(),
     'kernels': set(),
     'drawing': set(),
@@ -27,7 +28,7 @@ RULES = {
     'datasets': set(),
     'transforms': {'kernels'},
     'environment': {'kernels'},
-    'distributed': {'kernels'},
+    'distributed': {'kernels', 'utf8'},
     'links': {'functions', 'kernels', 'transforms'},
     'formats': {'kernels', 'links'},
     'runs': {'config', 'environment', 'links'},
@@ -51,7 +52,8 @@ RULES = {
     'predict': {'command_line', 'distributed', 'prediction', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
-    'train': {'command_line', 'config', 'distributed', 'planning', 'runs', 'tasks', 'training'},
+    'train': {'command_line', 'config', 'datasets', 'distributed', 'planning', 'runs', 'tasks',
+              'training'},
 }
 
 # Who starts or calls MPI, and who asks which process this is.
@@ -64,6 +66,7 @@ RANK = {
     'evaluators/classification.py': 'chooses the shard',
     'evaluators/detection.py': 'chooses the shard, scores at the root',
     'train.py': 'prints and writes once',
+    'tasks/data_check.py': 'chooses the share of images to look at',
     'training/extensions/throughput.py': 'writes once',
     'training/trainer.py': 'extensions of the root alone',
 }

@@ -1,9 +1,11 @@
 """What all entry points share: the parser and the way errors reach the user."""
 
 import argparse
+import signal
 import sys
 
 from yolo_dist.errors import InputError
+from yolo_dist.utf8 import use_utf8
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,21 +78,53 @@ def printable(text):
                    for character in text)
 
 
+def positive_count(text):
+    """Return the type of an option: a whole number of at least 1.
+
+    Args:
+        text (str): What the user gave.
+
+    Returns:
+        int: The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not one.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'found {text}, expected a whole number of at least 1')
+    return value
+
+
 def run_serial(main):
     """Run the ``main`` of a tool that needs no MPI and exit with its status.
+
+    An interrupted tool ends with status 130, as shells expect. A file that the operating system
+    refuses ends it as an :class:`InputError` does, with status 2.
 
     Args:
         main (callable): Called without arguments; returns ``None`` or a status.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # Names of files and classes need not be of the terminal's encoding.
-        stream.reconfigure(errors='backslashreplace')
+    use_utf8()
     try:
         sys.exit(main())
     except InputError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough.
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        # Of a file that somebody named; any other is a defect of this package.
+        if error.filename is None:
+            raise
+        print(f'error: {error.filename}: {error.strerror}; name a place that is there and that '
+              'you may read and write', file=sys.stderr)
+        sys.exit(2)

@@ -1,5 +1,6 @@
 """Trains one run: ``mpiexec -n P python -m yolo_dist.train EXPERIMENT.yaml``."""
 
+import functools
 import signal
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from yolo_dist.command_line import Parser, positive_number, run_serial
 from yolo_dist.config import load_config
+from yolo_dist.datasets import is_data_there
 from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.device import set_precision
 from yolo_dist.distributed.launch import fail_together, stop_request
@@ -24,7 +26,15 @@ from yolo_dist.runs.run_directory import (
     snapshot_files,
 )
 from yolo_dist.runs.snapshots import find_whole_snapshot, load_snapshot
-from yolo_dist.tasks import get_task
+from yolo_dist.tasks import (
+    HELD_OUT,
+    LISTING,
+    TRAINING,
+    add_skipped,
+    check_data,
+    get_task,
+    n_skipped,
+)
 from yolo_dist.training.extensions import Interruption
 from yolo_dist.training.iterators import StreamIterator
 from yolo_dist.training.optimizers import create_optimizer
@@ -106,13 +116,16 @@ def main(argv=None):
         device = communicator.choose_device(comm)
         task = get_task(config)
         train, val = task.load_datasets(config)
+        check_batch_fits(config, len(train))
+    datasets = {TRAINING: train, HELD_OUT: val}
+    data_check = check_data(datasets, comm, decodes=config.run.measure is None)
+    with fail_together():
+        train, val = data_check.settle(config, datasets, results.path, writes=comm.rank == 0)
         if comm.rank == 0:
-            train.check()
-            val.check()
-            config, resolved = task.resolve(config, train)
+            bad = data_check.bad(TRAINING)
+            config, resolved = task.resolve(config, train.without(bad) if bad else train)
     config = results.config = launch.tell_all(config)
     with fail_together():
-        check_batch_fits(config, len(train))
         np.random.seed(config.run.seed)
         set_precision(config.model.dtype)
         model = task.build_model(config)
@@ -129,7 +142,9 @@ def main(argv=None):
         train, task.create_transform(config), seed=config.run.seed,
         workers=communicator.local_workers(config.workers), n_workers=config.workers,
         batch_size_per_worker=config.data.batch_size_per_worker, n_iterations=n_iterations,
-        input_size=create_input_size_schedule(config, n_iterations))
+        input_size=create_input_size_schedule(config, n_iterations),
+        note_skipped=functools.partial(add_skipped, results.path / LISTING)
+        if config.data.on_bad_example == 'skip' else None)
     iterator = StreamIterator(stream, config.data.n_loader_processes)
     optimizer = create_optimizer(config.optimizer, train_chain, comm,
                                  double_buffering=section.double_buffering)
@@ -153,7 +168,7 @@ def main(argv=None):
         print(format_lines([*lines, ('device', f'{device}, communicator '
                                                f'{communicator.communicator_name(comm)}')]),
               flush=True)
-        for line in (*resolved, *passed_over):
+        for line in (*data_check.lines, *resolved, *passed_over):
             print(line, flush=True)
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)
@@ -192,6 +207,10 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
             iteration=trainer.updater.iteration, elapsed_seconds=trainer.elapsed_time,
             metrics={key: value for key, value in log[-1].items() if key.startswith('val/')})
         end_heartbeat(results.path)
+        skipped = n_skipped(results.path / LISTING)
+        if skipped and results.config.data.on_bad_example == 'skip':
+            print(f'{skipped:,} training examples could not be read and others stood for them: '
+                  f'{results.path / LISTING}', flush=True)
         print(f'{"done" if is_done else "stopped"}: {results.path}', flush=True)
     return INTERRUPTED if interruption.is_due() and not is_done else 0
 
@@ -209,6 +228,12 @@ def print_plan(argv=None):
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                          results=arguments.results)
     print(plan(config, images_per_second=arguments.images_per_second))
+    if config.data.n_synthetic_examples is None and is_data_there(config.data.root):
+        datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
+        data_check = check_data(datasets, decodes=False)
+        data_check.settle(config, datasets, None, writes=False)
+        for line in data_check.lines:
+            print(line)
     return 0
 
 

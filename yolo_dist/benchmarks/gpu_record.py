@@ -50,7 +50,7 @@ def run_case(case, *, device, repeats):
         done = subprocess.run(
             [sys.executable, '-m', 'yolo_dist.bench', *case, '--device', str(device),
              '--repeats', str(repeats), '--json', str(path)], stdin=subprocess.DEVNULL,
-            capture_output=True, text=True)
+            capture_output=True, encoding='utf-8', errors='replace')
         command = ' '.join(['bench', *case])
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f'status {done.returncode}']

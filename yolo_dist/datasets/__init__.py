@@ -1,5 +1,6 @@
 """Examples as stored: image files and their annotations, nothing resized or altered."""
 
+from yolo_dist.datasets.check_images import Finding, check_images
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.file_tree import is_data_there, open_file_tree, pack_files
 from yolo_dist.datasets.fit_anchors import box_sizes, fit_anchors, mean_iou
@@ -9,6 +10,7 @@ from yolo_dist.datasets.load_imagenet import load_imagenet
 from yolo_dist.datasets.mini.imagenet import make_mini_imagenet
 from yolo_dist.datasets.mini.sources import DIGIT_NAMES, load_mini_sources
 from yolo_dist.datasets.mini.voc import make_mini_voc
+from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.datasets.read_coco import read_coco
 from yolo_dist.datasets.read_image import decode_image, read_image
 from yolo_dist.datasets.read_yolo_labels import read_yolo_labels
@@ -17,9 +19,10 @@ from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES, VOCDetectionDataset
 
 __all__ = [
-    'DIGIT_NAMES', 'EncodedImage', 'LabelledImageDataset', 'SyntheticClassification',
-    'SyntheticDetection', 'VOCDetectionDataset', 'VOC_CLASS_NAMES', 'box_sizes', 'decode_image',
-    'fit_anchors', 'format_voc_annotation', 'is_data_there', 'load_imagenet', 'load_mini_sources',
-    'make_mini_imagenet', 'make_mini_voc', 'mean_iou', 'open_file_tree', 'pack_files',
-    'read_coco', 'read_image', 'read_yolo_labels', 'write_voc_set',
+    'DIGIT_NAMES', 'VOC_CLASS_NAMES', 'EncodedImage', 'Finding', 'LabelledImageDataset',
+    'SyntheticClassification', 'SyntheticDetection', 'VOCDetectionDataset', 'box_sizes',
+    'check_images', 'decode_image', 'fit_anchors', 'format_voc_annotation', 'is_data_there',
+    'load_imagenet', 'load_mini_sources', 'make_mini_imagenet', 'make_mini_voc', 'mean_iou',
+    'open_file_tree', 'pack_files', 'raise_problems', 'read_coco', 'read_image',
+    'read_yolo_labels', 'write_voc_set',
 ]

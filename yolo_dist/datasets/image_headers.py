@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 JPEG_START = b'\xff\xd8'
 PNG_START = b'\x89PNG\r\n\x1a\n'
+PNG_END = b'IEND\xaeB`\x82'
 
 # What a PNG's pixels and their orientation depend on. Broken colour profiles in the other chunks
 # make the decoder write warnings to stderr.

@@ -29,6 +29,7 @@ class _Synthetic(chainer.dataset.DatasetMixin):
     def __init__(self, n_examples, class_names):
         self._n_examples = n_examples
         self.class_names = tuple(class_names)
+        self.notes = ()
 
     def __len__(self):
         return self._n_examples
@@ -44,6 +45,10 @@ class _Synthetic(chainer.dataset.DatasetMixin):
     def image_path(self, i):
         """Return what stands for the file of example ``i``."""
         return f'synthetic {i}'
+
+    def examine(self, i, *, decode=False):
+        """Nothing can be wrong with it."""
+        return ()
 
     def check(self):
         """Nothing can be wrong with it."""

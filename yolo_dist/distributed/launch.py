@@ -10,6 +10,7 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 
@@ -17,6 +18,10 @@ from yolo_dist.distributed.shared_memory import remove_left_overs, start_without
 from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
 from yolo_dist.errors import InputError, ProcessLost
 from yolo_dist.kernels.cpu.threads import limit_threads
+from yolo_dist.utf8 import use_utf8
+
+_MAX_SOCKET_PATH_BYTES = 107
+_SOCKET_NAME_BYTES = 40  # what multiprocessing adds, /pymp-xxxxxxxx/listener-xxxxxxxx, and some
 
 _ABORT_SECONDS = 10
 
@@ -36,6 +41,7 @@ def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
+    _shorten_socket_paths()
     # A signal that asks the job to stop may reach all of its processes. Those that are started
     # here go on with what they are asked for, and end with their parent.
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
@@ -44,6 +50,16 @@ def _start_forkserver():
     process.join()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def _shorten_socket_paths():
+    """Put sockets into /tmp where TMPDIR has a long name: the system takes 107 bytes of a path."""
+    from multiprocessing import util
+    chosen = tempfile.gettempdir()
+    if len(os.fsencode(chosen)) + _SOCKET_NAME_BYTES > _MAX_SOCKET_PATH_BYTES:
+        tempfile.tempdir = '/tmp'
+        util.get_temp_dir()  # which multiprocessing keeps
+        tempfile.tempdir = chosen
 
 
 def run_job(main):
@@ -58,6 +74,9 @@ def run_job(main):
     Args:
         main (callable): Called without arguments.
     """
+    use_utf8()
+    # Open MPI does not start without it.
+    os.environ.setdefault('HOME', tempfile.gettempdir())
     _start_forkserver()
     stop_request.listen()
     start_without_shared_memory()

@@ -38,10 +38,9 @@ class YOLOBase(chainer.Chain):
 
     def __init__(self, n_fg_class, *, width, steps_px, anchors_px):
         super().__init__()
-        if len(anchors_px) != len(steps_px) or not all(
-                np.ndim(a) == 2 and np.shape(a)[1] == 2 and np.min(a) > 0 for a in anchors_px):
-            raise InputError(f'anchors are {anchors_px}, but {len(steps_px)} list(s) of positive '
-                             '(height, width) were expected')
+        if len(anchors_px) != len(steps_px) or not all(map(are_sizes, anchors_px)):
+            raise InputError(f'anchors are {anchors_px}, but {len(steps_px)} list(s) of finite, '
+                             'positive (height, width) were expected')
         self.n_fg_class = n_fg_class
         self.width = width
         self.insize = 416
@@ -170,3 +169,20 @@ class YOLOBase(chainer.Chain):
         bbox, score = bbox[i_box], score.flat[index]
         keep = non_maximum_suppression(bbox, label, score, thresh=self.nms_thresh)
         return bbox[keep], label[keep].astype(np.int32), score[keep].astype(np.float32)
+
+
+def are_sizes(anchors):
+    """Tells whether anchors are pairs ``(height, width)`` of finite numbers above 0.
+
+    Args:
+        anchors: Of one scale.
+
+    Returns:
+        bool: Whether they can be used.
+    """
+    try:
+        anchors = np.asarray(anchors, dtype=np.float64)
+    except (TypeError, ValueError):  # ragged, or no numbers
+        return False
+    return (anchors.ndim == 2 and anchors.shape[1] == 2 and len(anchors) > 0
+            and bool((np.isfinite(anchors) & (anchors > 0)).all()))

@@ -7,7 +7,7 @@ from yolo_dist.links.conv_block import ConvBlock, scale_channels
 from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.darknet19 import Darknet19Extractor
 from yolo_dist.links.prepare_images import prepare_images
-from yolo_dist.links.yolo_base import YOLOBase
+from yolo_dist.links.yolo_base import YOLOBase, are_sizes
 
 _STEP_PX = 32
 _ANCHORS = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
@@ -99,9 +99,11 @@ class YOLOv2(YOLOBase):
 
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
         anchors = _ANCHORS if anchors is None else anchors
+        anchors_px = anchors  # which the base class refuses where they are no sizes
+        if are_sizes(anchors):
+            anchors_px = tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors)
         super().__init__(
-            n_fg_class, width=width, steps_px=(_STEP_PX,),
-            anchors_px=(tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors),))
+            n_fg_class, width=width, steps_px=(_STEP_PX,), anchors_px=(anchors_px,))
         with self.init_scope():
             self.extractor = YOLOv2Extractor(width=width, bn_decay=bn_decay)
             self.subnet = Convolution2D(

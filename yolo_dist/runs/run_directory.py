@@ -3,6 +3,7 @@
 ==========================  ====================================================
 ``config.yaml``             the resolved experiment; ``train`` accepts it as one
 ``class_names.txt``         the classes in label order, one a line, UTF-8
+``data_check.txt``          what the check of the data found and left out, if anything
 ``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
@@ -36,7 +37,8 @@ from yolo_dist.runs.heartbeat import begin_heartbeat
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
 # them where they are not the experiment's.
-_NOT_COMPUTED = {'name', 'data.root', 'data.n_loader_processes', 'data.evaluation.batch_size',
+_NOT_COMPUTED = {'name', 'data.root', 'data.on_bad_example', 'data.n_loader_processes',
+                 'data.evaluation.batch_size',
                  'run.stop_after_epochs', 'run.evaluate_every_epochs',
                  'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations',
                  'run.watchdog_seconds'}
@@ -122,7 +124,7 @@ def read_json(path):
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
 

@@ -7,6 +7,7 @@ Each task is a module with the same names:
 ``resolve(config, train)``          the run with what it leaves to the training set, and a line for
                                     the log for each such key; ``None`` for ``train``: only the
                                     shape of the network counts
+``load_held_out(config)``           the held-out set alone, where the training set is not there
 ``create_transform(config)``        augmentation of one training example
 ``build_model(config)``             the link, freshly initialised
 ``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it
@@ -24,6 +25,18 @@ of images as bytes, to the stream. ``prepare_images`` makes floats of them there
 """
 
 from yolo_dist.tasks import classification, detection
+from yolo_dist.tasks.data_check import (
+    HELD_OUT,
+    LISTING,
+    TRAINING,
+    add_skipped,
+    check_data,
+    n_skipped,
+)
+
+__all__ = [
+    'HELD_OUT', 'LISTING', 'TRAINING', 'add_skipped', 'check_data', 'get_task', 'n_skipped',
+]
 
 _TASKS = {'classification': classification, 'detection': detection}
 

@@ -4,7 +4,7 @@ import chainer
 import numpy as np
 from chainer.datasets import TransformDataset
 
-from yolo_dist.datasets import SyntheticClassification, load_imagenet
+from yolo_dist.datasets import SyntheticClassification, load_imagenet, open_file_tree
 from yolo_dist.drawing import draw_classifications, draw_lines, drawable_name, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_classification
@@ -25,18 +25,41 @@ def load_datasets(config):
     if data.n_synthetic_examples is not None:
         made_up = SyntheticClassification(data.n_synthetic_examples, config.model.n_class)
         return made_up, made_up
-    train = load_imagenet(data.root, data.train)
-    val = load_imagenet(data.root, data.val, class_names=train.class_names)
-    if len(train.class_names) != config.model.n_class:
-        raise InputError(
-            f'model.n_class: found {config.model.n_class}, but {data.root}/{data.train} has '
-            f'{len(train.class_names)} classes')
+    train = load_imagenet(data.root, data.train, ignore_classes=data.ignore_classes)
+    val = load_imagenet(data.root, data.val, class_names=train.class_names,
+                        ignore_classes=data.ignore_classes)
+    _check_n_class(config, train, data.train)
     return train, val
 
 
 def resolve(config, train):
     """Nothing is left to the training set."""
     return config, []
+
+
+def load_held_out(config):
+    """Open the held-out set; without a training set its own class folders or names count."""
+    data = config.data
+    if data.n_synthetic_examples is not None:
+        return load_datasets(config)[1]
+    tree = open_file_tree(data.root)
+    if tree.is_folder(data.train) or tree.is_file(data.train):
+        return load_datasets(config)[1]
+    val = load_imagenet(data.root, data.val, ignore_classes=data.ignore_classes)
+    if all(name.isdecimal() for name in val.class_names) and not tree.is_folder(data.val):
+        # Numbers from 0: perhaps not of all classes.
+        return load_imagenet(data.root, data.val, ignore_classes=data.ignore_classes,
+                             class_names=[str(i) for i in range(config.model.n_class)])
+    _check_n_class(config, val, data.val, f'; the training set {data.train}, which would tell '
+                   'the classes, is not there')
+    return val
+
+
+def _check_n_class(config, dataset, source, more=''):
+    if len(dataset.class_names) != config.model.n_class:
+        raise InputError(
+            f'model.n_class: found {config.model.n_class}, but {config.data.root}/{source} has '
+            f'{len(dataset.class_names)} classes{more}')
 
 
 def create_transform(config):

@@ -28,13 +28,9 @@ def load_datasets(config):
     """Open both sets, each the union of its splits."""
     data = config.data
     if data.n_synthetic_examples is not None:
-        train = val = SyntheticDetection(data.n_synthetic_examples, data.class_names)
+        train = val = _load(config, None)
     else:
-        train = VOCDetectionDataset(data.root, data.train, data.class_names)
-        val = VOCDetectionDataset(data.root, data.val, data.class_names)
-    if len(train.class_names) != config.model.n_class:
-        raise InputError(f'model.n_class: found {config.model.n_class}, but data.class_names has '
-                         f'{len(train.class_names)} names')
+        train, val = _load(config, data.train), _load(config, data.val)
     return train, val
 
 
@@ -52,6 +48,25 @@ def resolve(config, train):
                  f'{mean_iou(sizes, fitted):.3f}: {anchors}']
     section = section.model_copy(update={'anchors': anchors})
     return config.model_copy(update={'model': section}), lines
+
+
+def load_held_out(config):
+    """Open the held-out set alone."""
+    return _load(config, config.data.val)
+
+
+def _load(config, splits):
+    data = config.data
+    if data.n_synthetic_examples is not None:
+        dataset = SyntheticDetection(data.n_synthetic_examples, data.class_names)
+    else:
+        dataset = VOCDetectionDataset(
+            data.root, splits, data.class_names, invalid_boxes=data.invalid_boxes,
+            ignore_classes=data.ignore_classes)
+    if len(dataset.class_names) != config.model.n_class:
+        raise InputError(f'model.n_class: found {config.model.n_class}, but data.class_names has '
+                         f'{len(dataset.class_names)} names')
+    return dataset
 
 
 class _DropDifficult:

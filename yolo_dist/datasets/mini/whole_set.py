@@ -36,7 +36,8 @@ def write_whole_set(directory, recipe):
     with write_whole_folder(directory) as partial:
         yield partial
         manifest = {'recipe': recipe, 'sha256': _checksum(partial)}
-        (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n')
+        (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n',
+                                             encoding='utf-8')
 
 
 def _check_destination(directory, recipe):
@@ -51,7 +52,7 @@ def _check_destination(directory, recipe):
 
     advice = 'name another folder, or remove this one'
     try:
-        manifest = json.loads((directory / MANIFEST_NAME).read_text())
+        manifest = json.loads((directory / MANIFEST_NAME).read_text(encoding='utf-8'))
         found, checksum = manifest['recipe'], manifest['sha256']
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f'{directory}: is not empty and holds no data set made by this '

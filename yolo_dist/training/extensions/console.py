@@ -24,7 +24,9 @@ def _open_terminal(out):
         return out if out.isatty() else None
     try:
         target = os.readlink(f'/proc/{os.getppid()}/fd/1')
-        return open(target, 'w') if target.startswith(('/dev/pts/', '/dev/tty')) else None
+        if not target.startswith(('/dev/pts/', '/dev/tty')):
+            return None
+        return open(target, 'w', encoding='utf-8')
     except OSError:
         return None
 
