@@ -10,12 +10,6 @@ from yolo_dist.links.prepare_images import prepare_images
 from yolo_dist.links.yolo_base import YOLOBase
 
 _STEP_PX = 32
-_ANCHORS = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
-    (1.73145, 1.3221),
-    (4.00944, 3.19275),
-    (8.09892, 5.05587),
-    (4.84053, 9.47112),
-    (10.0071, 11.2364))
 
 
 def reorg(x):
@@ -87,8 +81,15 @@ class YOLOv2(YOLOBase):
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017.
     """
 
+    default_anchors = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
+        (1.73145, 1.3221),
+        (4.00944, 3.19275),
+        (8.09892, 5.05587),
+        (4.84053, 9.47112),
+        (10.0071, 11.2364))
+
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
-        anchors = _ANCHORS if anchors is None else anchors
+        anchors = self.default_anchors if anchors is None else anchors
         super().__init__(
             n_fg_class, width=width, steps_px=(_STEP_PX,),
             anchors_px=(tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors),))

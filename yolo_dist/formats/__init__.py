@@ -1,0 +1,18 @@
+"""Weights and networks in the files of other programs."""
+
+from yolo_dist.formats.darknet_cfg import read_darknet_cfg, write_darknet_cfg
+from yolo_dist.formats.darknet_weights import (
+    VARIANCES,
+    adapt_variances,
+    is_npz,
+    read_any_weights,
+    read_darknet_weights,
+    write_darknet_weights,
+)
+from yolo_dist.formats.network import Network, build_link, recognise_arrays
+
+__all__ = [
+    'Network', 'VARIANCES', 'adapt_variances', 'build_link', 'is_npz', 'read_any_weights',
+    'read_darknet_cfg', 'read_darknet_weights', 'recognise_arrays', 'write_darknet_cfg',
+    'write_darknet_weights',
+]
