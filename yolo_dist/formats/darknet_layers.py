@@ -12,12 +12,14 @@ class Layer(NamedTuple):
         kind (str): Such as ``convolutional``.
         options (dict): ``{key: value}`` of the section.
         name (str): Of a convolution: what the names of its arrays in an npz file begin with.
+        n_boxes (int): Of a detector's output: boxes of a cell.
         line (int): Of a section that was read: its line in the file.
     """
 
     kind: str
     options: dict
     name: str | None = None
+    n_boxes: int = 0
     line: int | None = None
 
 
@@ -28,11 +30,13 @@ class Convolution(NamedTuple):
         name (str): See :class:`Layer`.
         shape (tuple of int): Of its filters, ``(out, in, k, k)``.
         batch_normalize (bool): Whether batch normalisation stands in place of the bias.
+        n_boxes (int): See :class:`Layer`.
     """
 
     name: str
     shape: tuple
     batch_normalize: bool
+    n_boxes: int = 0
 
     def arrays(self):
         """Names and shapes of its arrays in the order of a ``.weights`` file."""
@@ -51,6 +55,21 @@ class Convolution(NamedTuple):
     def size(self):
         """How many numbers it keeps."""
         return sum(prod(shape) for _, shape in self.arrays())
+
+    def swap_axes(self, array):
+        """Turn the order of a detector's box outputs round: here y, x, h, w, in Darknet x, y, w, h.
+
+        Args:
+            array (ndarray): Filters or bias of this convolution.
+
+        Returns:
+            ndarray: A copy, or ``array`` itself where there are no boxes.
+        """
+        if not self.n_boxes:
+            return array
+        swapped = array.reshape(self.n_boxes, -1, *array.shape[1:]).copy()
+        swapped[:, :4] = swapped[:, [1, 0, 3, 2]]
+        return swapped.reshape(array.shape)
 
 
 def absolute(index, position):
@@ -73,7 +92,7 @@ def convolutions(layers):
         if layer.kind == 'convolutional':
             k, filters = layer.options['size'], layer.options['filters']
             found.append(Convolution(layer.name, (filters, n, k, k),
-                                     bool(layer.options.get('batch_normalize'))))
+                                     bool(layer.options.get('batch_normalize')), layer.n_boxes))
             n = filters
         elif layer.kind == 'route':
             n = sum(channels[absolute(i, position)] for i in layer.options['layers'])
@@ -102,9 +121,9 @@ def _conv(name, filters, ksize, stride=1):
                                    'stride': stride, 'pad': 1, 'activation': 'leaky'}, name)
 
 
-def _output(name, filters):
-    return Layer('convolutional', {'filters': filters, 'size': 1, 'stride': 1, 'pad': 1,
-                                   'activation': 'linear'}, name)
+def _output(name, n_outputs, *, n_boxes=0):
+    return Layer('convolutional', {'filters': max(1, n_boxes) * n_outputs, 'size': 1, 'stride': 1,
+                                   'pad': 1, 'activation': 'linear'}, name, n_boxes)
 
 
 def _darknet19_convolutions(scale):
@@ -154,7 +173,7 @@ def _yolo_v2(network, scale):
     yield Layer('reorg', {'stride': 2})
     yield Layer('route', {'layers': [-1, -4]})
     yield _conv('extractor/21', scale(1024), 3)
-    yield _output('subnet', len(anchors) * (5 + network.n_class))
+    yield _output('subnet', 5 + network.n_class, n_boxes=len(anchors))
     yield Layer('region', {
         'anchors': _width_first(anchors), 'classes': network.n_class, 'coords': 4,
         'num': len(anchors), 'bias_match': 1, 'softmax': 1, 'rescore': 1, 'object_scale': 5,
@@ -180,7 +199,7 @@ def _yolo_v3(network, scale):
             yield _conv(f'extractor/{i}', scale(channels << k % 2), 1 + 2 * (k % 2))
             i += 1
         yield _conv(f'subnet/{s}/0', scale(2 * channels), 3)
-        yield _output(f'subnet/{s}/1', len(of_scale) * (5 + network.n_class))
+        yield _output(f'subnet/{s}/1', 5 + network.n_class, n_boxes=len(of_scale))
         mask = list(range(end - len(of_scale), end))
         end -= len(of_scale)
         yield Layer('yolo', {

@@ -77,7 +77,7 @@ def read_darknet_weights(path, network=None, *, width=1.0):
         width (float): Where ``network`` is ``None``, the width of the network.
 
     Returns:
-        DarknetWeights: Arrays are views of one array of the file's size.
+        DarknetWeights: Most arrays are views of one array of the file's size.
 
     Raises:
         InputError: If it cannot be read, is not one, or does not fit ``network``.
@@ -98,8 +98,9 @@ def read_darknet_weights(path, network=None, *, width=1.0):
     for conv in convs:
         for name, shape in conv.arrays():
             stop = start + int(np.prod(shape))
-            arrays[name] = numbers[start:stop].reshape(shape)
-            _check_numbers(arrays[name], name, path, n_header + 4 * start)
+            array = numbers[start:stop].reshape(shape)
+            _check_numbers(array, name, path, n_header + 4 * start)
+            arrays[name] = conv.swap_axes(array)
             start = stop
         if conv.batch_normalize:
             arrays[f'{conv.name}/bn/N'] = np.array(0)
@@ -215,8 +216,8 @@ def write_darknet_weights(path, arrays, convolutions):
     """
     major, minor, revision, seen = map(int, arrays.get(HEADER, _OUR_HEADER))
     n_seen = 8 if major * 10 + minor >= 2 and major < 1000 and minor < 1000 else 4
-    wanted = [item for conv in convolutions for item in conv.arrays()]
-    for name, shape in wanted:
+    wanted = [(conv, *item) for conv in convolutions for item in conv.arrays()]
+    for _, name, shape in wanted:
         found = arrays.get(name)
         if found is None or found.shape != shape or found.dtype != np.float32:
             raise InputError(
@@ -226,8 +227,9 @@ def write_darknet_weights(path, arrays, convolutions):
     with open(path, 'wb') as file:
         file.write(np.array([major, minor, revision], dtype='<i4').tobytes())
         file.write((seen % (1 << 8 * n_seen)).to_bytes(n_seen, 'little'))
-        for name, _ in wanted:
-            file.write(np.ascontiguousarray(arrays[name], dtype='<f4').data)
+        for conv, name, _ in wanted:
+            array = conv.swap_axes(arrays[name])
+            file.write(np.ascontiguousarray(array, dtype='<f4').data)
 
 
 def adapt_variances(arrays, reader):
