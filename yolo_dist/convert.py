@@ -14,6 +14,7 @@ from yolo_dist.formats import (
     Network,
     adapt_variances,
     is_npz,
+    match_arrays,
     read_darknet_cfg,
     read_darknet_weights,
     recognise_arrays,
@@ -33,6 +34,10 @@ class Weights:
         network (~yolo_dist.formats.Network): What they belong to.
         arrays (dict of str to ndarray): As ``links.read_weights`` returns them.
         class_names (sequence of str): ``None`` where they are not known.
+        convolutions (list): Those of the network that the file holds: all, or the first ones.
+
+    Raises:
+        InputError: If the arrays are not those of the network.
     """
 
     path: pathlib.Path
@@ -40,14 +45,12 @@ class Weights:
     arrays: dict
     class_names: list | None = None
 
-    def convolutions(self, n_layers=None):
-        """Those of the network, or of its first layers, that the file holds."""
-        return [conv for conv in self.network.convolutions(n_layers)
-                if conv.weight_name in self.arrays]
+    def __post_init__(self):
+        self.convolutions = match_arrays(self.network, self.arrays, self.path)
 
     @property
     def is_whole(self):
-        return len(self.convolutions()) == len(self.network.convolutions())
+        return len(self.convolutions) == len(self.network.convolutions())
 
 
 def parse_arguments(argv=None):
@@ -138,7 +141,7 @@ def _read_class_names(path, network):
 
 
 def _say_what_was_read(weights):
-    convs, n_all = weights.convolutions(), len(weights.network.convolutions())
+    convs, n_all = weights.convolutions, len(weights.network.convolutions())
     what = (str(weights.network) if weights.is_whole else
             f'the first {len(convs)} of {n_all} convolutions of {weights.network.name}')
     seen = f', {int(weights.arrays[HEADER][3]):,} images seen' if HEADER in weights.arrays else ''
@@ -164,9 +167,15 @@ def _write_npz(weights, target, arguments):
 
 def _write_weights(weights, target, arguments):
     n_layers = re.fullmatch(r'.+\.conv\.(\d+)', target.name)
-    convs = weights.convolutions(n_layers and int(n_layers[1]))
+    convs = weights.convolutions
+    if n_layers:
+        convs = _convolutions_of_layers(weights, int(n_layers[1]), target)
+    has_cfg = weights.is_whole and not n_layers
+    if arguments.classes and not has_cfg:
+        raise InputError(f'--classes {arguments.classes}: {target} is a part of a network, which '
+                         'has no classes; leave it out')
     files = {target: lambda temporary: write_darknet_weights(temporary, weights.arrays, convs)}
-    if not n_layers and weights.is_whole:
+    if has_cfg:
         names = weights.class_names or list(map(str, range(weights.network.n_class)))
         listed = target.with_suffix('.names')
         data = f'classes={len(names)}\nnames={listed.name}\ntop={min(5, len(names))}\n'
@@ -178,6 +187,16 @@ def _write_weights(weights, target, arguments):
             print(f'{listed}: holds numbers, because the names of the classes are not known; '
                   'give them by --classes FILE')
     _write_new(files)
+
+
+def _convolutions_of_layers(weights, n_layers, target):
+    n_all, convs = len(weights.network.layers()), weights.network.convolutions(n_layers)
+    if not 1 <= n_layers <= n_all or len(convs) > len(weights.convolutions):
+        raise InputError(
+            f'{target}: asks for {n_layers} layers with {len(convs)} convolutions, but '
+            f'{weights.path} holds {len(weights.convolutions)} convolutions, and '
+            f'{weights.network} has {n_all} layers')
+    return convs
 
 
 def _writer_of(text):

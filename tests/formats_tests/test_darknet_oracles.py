@@ -3,10 +3,8 @@
 Both are other people's code. Outputs are of the order of 1. The tolerances are those of another
 epsilon in 75 batch normalisations, and of float32 alone where the variances make up for it.
 """
-import os
 import pathlib
 import shutil
-import subprocess
 
 import chainer
 import chainer.functions as F
@@ -28,7 +26,7 @@ networks = pytest.mark.parametrize('network', NETWORKS, ids=lambda network: netw
 needs_darknet = pytest.mark.skipif(
     not LIBRARY.exists() or not shutil.which('darknet'), reason="no Debian package 'darknet'")
 needs_opencv_4 = pytest.mark.skipif(
-    not (OPENCV_4 / 'cv2').exists(), reason='no OpenCV 4 in .venv/oracles: `make test` puts it there')
+    not (OPENCV_4 / 'cv2').exists(), reason='no OpenCV 4 in .venv/oracles; make test installs it')
 
 
 def export(link, tmp_path, *options):
@@ -41,7 +39,7 @@ def export(link, tmp_path, *options):
 
 
 def raw_outputs(link, network, x):
-    """Logits ``(n_class,)``, or of a detector ``(N, 5 + n_class)`` in Darknet's order x, y, w, h."""
+    """Logits ``(n_class,)``, or of a detector ``(N, 5 + n_class)``, boxes as x, y, w, h."""
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         outputs = link(x[None])
     if not network.is_detector:
@@ -81,13 +79,14 @@ def run_in_darknet(python, stem, network, x, tmp_path):
 @pytest.mark.parametrize('options,tolerance', [
     ((), 2e-4), (('--exact-for', 'darknet-cpu'), 1e-5)], ids=['as-is', 'exact'])
 def test_darknet_computes_the_same(network, options, tolerance, live_link, python, tmp_path):
-    """Class probabilities, or all boxes with objectness and probabilities, before suppression."""
+    """Logarithms of class probabilities, or all boxes, objectness and probabilities."""
     link, x = live_link(network), random_image(network)
     stem = export(link, tmp_path, *options)
     expected = raw_outputs(link, network, x)
     expected = (detections(link, network, expected) if network.is_detector
-                else F.softmax(expected[None]).array[0])
+                else F.log_softmax(expected[None]).array[0])
     found = run_in_darknet(python, stem, network, x, tmp_path)
+    found = found if network.is_detector else np.log(found)
     assert expected.std(axis=0).max() > 0.01
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 

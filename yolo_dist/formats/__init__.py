@@ -9,10 +9,10 @@ from yolo_dist.formats.darknet_weights import (
     read_darknet_weights,
     write_darknet_weights,
 )
-from yolo_dist.formats.network import Network, build_link, recognise_arrays
+from yolo_dist.formats.network import Network, build_link, match_arrays, recognise_arrays
 
 __all__ = [
-    'Network', 'VARIANCES', 'adapt_variances', 'build_link', 'is_npz', 'read_any_weights',
-    'read_darknet_cfg', 'read_darknet_weights', 'recognise_arrays', 'write_darknet_cfg',
-    'write_darknet_weights',
+    'Network', 'VARIANCES', 'adapt_variances', 'build_link', 'is_npz', 'match_arrays',
+    'read_any_weights', 'read_darknet_cfg', 'read_darknet_weights', 'recognise_arrays',
+    'write_darknet_cfg', 'write_darknet_weights',
 ]

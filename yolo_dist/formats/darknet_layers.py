@@ -57,7 +57,7 @@ class Convolution(NamedTuple):
         return sum(prod(shape) for _, shape in self.arrays())
 
     def swap_axes(self, array):
-        """Turn the order of a detector's box outputs round: here y, x, h, w, in Darknet x, y, w, h.
+        """Turn a detector's box outputs round: y, x, h, w here, x, y, w, h in Darknet.
 
         Args:
             array (ndarray): Filters or bias of this convolution.

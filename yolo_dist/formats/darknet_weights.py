@@ -32,13 +32,11 @@ class DarknetWeights(NamedTuple):
     Attributes:
         network (Network): What it belongs to. Of a partial file ``n_class`` is 1, unless the
             network was given.
-        n_convolutions (int): How many of its convolutions are in the file.
         header (tuple of int): Major, minor, revision, images seen.
         arrays (dict of str to ndarray): As ``chainer.serializers.save_npz`` names them.
     """
 
     network: Network
-    n_convolutions: int
     header: tuple
     arrays: dict
 
@@ -104,7 +102,7 @@ def read_darknet_weights(path, network=None, *, width=1.0):
             start = stop
         if conv.batch_normalize:
             arrays[f'{conv.name}/bn/N'] = np.array(0)
-    return DarknetWeights(network, len(convs), header, arrays)
+    return DarknetWeights(network, header, arrays)
 
 
 class _Size(NamedTuple):
@@ -209,27 +207,18 @@ def write_darknet_weights(path, arrays, convolutions):
         path (str or ~pathlib.Path): The file.
         arrays (dict of str to ndarray): What ``links.read_weights`` returned. The header of a
             file that was read before is written again, else the new one with no image seen.
-        convolutions (list of Convolution): What to write, in this order.
-
-    Raises:
-        InputError: If an array is missing or not as expected; nothing is written then.
+        convolutions (list of Convolution): What to write, in this order; of ``arrays``
+            :func:`~yolo_dist.formats.match_arrays` has checked that they fit.
     """
     major, minor, revision, seen = map(int, arrays.get(HEADER, _OUR_HEADER))
     n_seen = 8 if major * 10 + minor >= 2 and major < 1000 and minor < 1000 else 4
-    wanted = [(conv, *item) for conv in convolutions for item in conv.arrays()]
-    for _, name, shape in wanted:
-        found = arrays.get(name)
-        if found is None or found.shape != shape or found.dtype != np.float32:
-            raise InputError(
-                f'{name}: ' + ('is missing' if found is None else
-                               f'found {found.dtype} {found.shape}')
-                + f', expected float32 {shape}; are the weights of this network?')
     with open(path, 'wb') as file:
         file.write(np.array([major, minor, revision], dtype='<i4').tobytes())
         file.write((seen % (1 << 8 * n_seen)).to_bytes(n_seen, 'little'))
-        for conv, name, _ in wanted:
-            array = conv.swap_axes(arrays[name])
-            file.write(np.ascontiguousarray(array, dtype='<f4').data)
+        for conv in convolutions:
+            for name, _ in conv.arrays():
+                array = conv.swap_axes(arrays[name])
+                file.write(np.ascontiguousarray(array, dtype='<f4').data)
 
 
 def adapt_variances(arrays, reader):

@@ -1,5 +1,8 @@
 """What a file of weights belongs to: one of the four networks, its width and its classes."""
 import dataclasses
+from itertools import takewhile
+
+import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.formats.darknet_layers import convolutions, darknet_layers
@@ -108,16 +111,15 @@ def recognise_arrays(arrays, path):
         InputError: If they are of no network of this package.
     """
     for name in _LINKS:
-        all_convs = Network(name, 1).convolutions()
-        convs = [conv for conv in all_convs if conv.weight_name in arrays]
-        names = {key for conv in convs for key, _ in conv.arrays()}
-        if convs and convs == all_convs[:len(convs)] and names == {
-                key for key in arrays if not key.endswith('/bn/N') and key != HEADER}:
-            filters = {conv: len(arrays[conv.weight_name]) for conv in convs}
+        convs = _first(Network(name, 1), arrays)
+        if convs and _names(convs) == {name for name in arrays if _is_of_a_layer(name)}:
+            filters = {conv: np.atleast_1d(arrays[conv.weight_name]).shape[0] for conv in convs}
             hidden = [n for conv, n in filters.items() if conv.batch_normalize]
             outputs = [n for conv, n in filters.items() if not conv.batch_normalize]
             n_class = _count_classes(name, outputs[0], path) if outputs else 1
-            return fit_width(Network(name, n_class), hidden)
+            network = fit_width(Network(name, n_class), hidden)
+            match_arrays(network, arrays, path)
+            return network
     raise InputError(f'{path}: its arrays ({", ".join(list(arrays)[:3])}, ...) are of none of '
                      f'{", ".join(_LINKS)}; expected weights or a snapshot of one of them')
 
@@ -132,3 +134,47 @@ def _count_classes(name, n_filters, path):
                          f'{n_anchors} x (5 + classes); if it has other anchors, say so by '
                          '--cfg FILE')
     return n_class - 5
+
+
+def match_arrays(network, arrays, path):
+    """Tell which convolutions of a network arrays hold: all, or the first ones.
+
+    Args:
+        network (Network): The network.
+        arrays (dict of str to ndarray): What ``links.read_weights`` returned.
+        path (str or ~pathlib.Path): The file, for the message.
+
+    Returns:
+        list of Convolution: At least one.
+
+    Raises:
+        InputError: If an array is missing, of another shape or type, or of another network.
+    """
+    convs = _first(network, arrays)
+    expected = dict(item for conv in convs for item in conv.arrays())
+    for name in filter(_is_of_a_layer, arrays):
+        if name not in expected:
+            raise InputError(f'{path}: found an array {name}, which {network} does not have '
+                             f'there; it has {len(convs)} convolutions until then')
+    for name, shape in expected.items():
+        found = arrays.get(name)
+        if found is None or found.shape != shape or found.dtype != np.float32:
+            raise InputError(
+                f'{path}: {name} is ' + ('missing' if found is None else
+                                         f'{found.dtype} {found.shape}')
+                + f', expected float32 {shape} of {network}')
+    if not convs:
+        raise InputError(f'{path}: holds no array; expected those of {network}')
+    return convs
+
+
+def _first(network, arrays):
+    return list(takewhile(lambda conv: conv.weight_name in arrays, network.convolutions()))
+
+
+def _names(convs):
+    return {name for conv in convs for name, _ in conv.arrays()}
+
+
+def _is_of_a_layer(name):
+    return name != HEADER and not name.endswith('/bn/N')
