@@ -21,7 +21,7 @@ from yolo_dist.formats import (
     write_darknet_cfg,
     write_darknet_weights,
 )
-from yolo_dist.links import HEADER, read_weights
+from yolo_dist.links import DARKNET_HEADER, read_weights
 from yolo_dist.runs.run_directory import find_weights, write_whole
 
 
@@ -101,7 +101,7 @@ def _read(path, cfg):
         arrays = read_weights(path)
         return Weights(path, network or recognise_arrays(arrays, path), arrays)
     found = read_darknet_weights(path, network)
-    return Weights(path, found.network, {**found.arrays, HEADER: np.array(found.header)})
+    return Weights(path, found.network, {**found.arrays, DARKNET_HEADER: np.array(found.header)})
 
 
 def _read_run(path):
@@ -144,7 +144,8 @@ def _say_what_was_read(weights):
     convs, n_all = weights.convolutions, len(weights.network.convolutions())
     what = (str(weights.network) if weights.is_whole else
             f'the first {len(convs)} of {n_all} convolutions of {weights.network.name}')
-    seen = f', {int(weights.arrays[HEADER][3]):,} images seen' if HEADER in weights.arrays else ''
+    header = weights.arrays.get(DARKNET_HEADER)
+    seen = '' if header is None else f', {int(header[3]):,} images seen'
     print(f'{weights.path}: {what}, {sum(conv.size for conv in convs):,} numbers{seen}')
 
 

@@ -168,6 +168,7 @@ WHOLE = 20 + 4 * sum(conv.size for conv in V3.convolutions())
     (lambda b: b[:17], 'ends at byte 17, inside the header; expected 8 bytes .* from byte 12'),
     (lambda b: b[:7], 'begins with the bytes .*, expected three integers'),
     (lambda b: b'', "begins with the bytes b'', expected three integers"),
+    (lambda b: b'\xff\xd8\xff\xe0\0\x10JFIF\0\1' + b, 'begins with the bytes b.*JFIF'),
     (lambda b: b'<!DOCTYPE html><html>404', 'begins with the bytes b.<!DOCTYPE ht.'),
     (lambda b: b[:20] + b'\0\0\xc0\x7f' + b[24:], 'byte 20 holds nan in extractor/0/bn/beta'),
     (lambda b: b[:32] + b'\0\0\x80\xbf' + b[36:],

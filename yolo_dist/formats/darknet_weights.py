@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.formats.network import Network
-from yolo_dist.links import HEADER, read_weights
+from yolo_dist.formats.network import NAMES, Network
+from yolo_dist.links import DARKNET_HEADER, read_weights
 
-_NAMES = ('darknet19', 'darknet53', 'yolo_v2', 'yolo_v3')
 _MAX_CLASSES = 100_000
 _MAX_VERSION = 10_000  # files with transposed matrices add 1000
 _OUR_HEADER = (0, 2, 0, 0)
@@ -153,7 +152,7 @@ def _match(size, network):
 def _recognise(size, width):
     """Return network and convolutions of a file, by the number of its numbers."""
     readings, sizes = {}, []
-    for name in _NAMES:
+    for name in NAMES:
         one, two = (Network(name, n, width=width).convolutions() for n in (1, 2))
         base, both = (sum(conv.size for conv in convs) for convs in (one, two))
         sizes.append(f'{2 * base - both:,} + {both - base:,} a class ({name})')
@@ -210,7 +209,7 @@ def write_darknet_weights(path, arrays, convolutions):
         convolutions (list of Convolution): What to write, in this order; of ``arrays``
             :func:`~yolo_dist.formats.match_arrays` has checked that they fit.
     """
-    major, minor, revision, seen = map(int, arrays.get(HEADER, _OUR_HEADER))
+    major, minor, revision, seen = map(int, arrays.get(DARKNET_HEADER, _OUR_HEADER))
     n_seen = 8 if major * 10 + minor >= 2 and major < 1000 and minor < 1000 else 4
     with open(path, 'wb') as file:
         file.write(np.array([major, minor, revision], dtype='<i4').tobytes())

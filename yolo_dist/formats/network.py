@@ -6,9 +6,10 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.formats.darknet_layers import convolutions, darknet_layers
-from yolo_dist.links import HEADER, Darknet19, Darknet53, YOLOv2, YOLOv3
+from yolo_dist.links import DARKNET_HEADER, Darknet19, Darknet53, YOLOv2, YOLOv3
 
 _LINKS = {'darknet19': Darknet19, 'darknet53': Darknet53, 'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
+NAMES = tuple(_LINKS)
 _MAX_DIGITS = 6
 
 
@@ -110,7 +111,7 @@ def recognise_arrays(arrays, path):
     Raises:
         InputError: If they are of no network of this package.
     """
-    for name in _LINKS:
+    for name in NAMES:
         convs = _first(Network(name, 1), arrays)
         if convs and _names(convs) == {name for name in arrays if _is_of_a_layer(name)}:
             filters = {conv: np.atleast_1d(arrays[conv.weight_name]).shape[0] for conv in convs}
@@ -121,7 +122,7 @@ def recognise_arrays(arrays, path):
             match_arrays(network, arrays, path)
             return network
     raise InputError(f'{path}: its arrays ({", ".join(list(arrays)[:3])}, ...) are of none of '
-                     f'{", ".join(_LINKS)}; expected weights or a snapshot of one of them')
+                     f'{", ".join(NAMES)}; expected weights or a snapshot of one of them')
 
 
 def _count_classes(name, n_filters, path):
@@ -177,4 +178,4 @@ def _names(convs):
 
 
 def _is_of_a_layer(name):
-    return name != HEADER and not name.endswith('/bn/N')
+    return name != DARKNET_HEADER and not name.endswith('/bn/N')

@@ -9,13 +9,13 @@ from yolo_dist.links.darknet53 import Darknet53
 from yolo_dist.links.load_backbone import load_backbone
 from yolo_dist.links.load_weights import load_weights
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
-from yolo_dist.links.weights_file import HEADER, read_npz, read_weights
+from yolo_dist.links.weights_file import DARKNET_HEADER, read_npz, read_weights
 from yolo_dist.links.yolo_train_chain import YOLOTrainChain
 from yolo_dist.links.yolo_v2 import YOLOv2
 from yolo_dist.links.yolo_v3 import YOLOv3
 
 __all__ = [
-    'Activations', 'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'HEADER',
+    'Activations', 'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'DARKNET_HEADER',
     'YOLOTrainChain', 'YOLOv2', 'YOLOv3', 'count_activations', 'count_operations',
     'load_backbone', 'load_weights', 'non_maximum_suppression', 'read_npz', 'read_weights',
     'scale_channels',

@@ -11,7 +11,7 @@ from yolo_dist.errors import InputError
 
 _MAX_LISTED = 3
 # Beside the weights of a file of Darknet: major, minor, revision and images seen, int64.
-HEADER = 'darknet_header'
+DARKNET_HEADER = 'darknet_header'
 # Where the trainer's snapshot of a run holds the model inside the train chain.
 _IN_SNAPSHOT = 'updater/model:main/model/'
 
@@ -126,7 +126,7 @@ def check_weights(weights, link, path, *, prefix=''):
         if name not in weights or weights[name].shape != shape]
     if not prefix:
         differences += [f'{name}: unexpected' for name in weights
-                        if name not in expected and name != HEADER]
+                        if name not in expected and name != DARKNET_HEADER]
     if not differences:
         return
     lines = differences[:_MAX_LISTED]
