@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'yolo_dist'
 
 ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
-                'submit', 'predict', 'inspect', 'import_data'}
+                'submit', 'predict', 'inspect', 'import_data', 'convert'}
 
 # What each part may import of the package, besides itself and `errors`. A part below imports
 # nothing of the parts above it.
@@ -34,7 +34,7 @@ RULES = {
     'runs': {'config', 'environment', 'links'},
     'training': {'drawing', 'kernels', 'runs'},
     'evaluators': {'training'},
-    'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},
+    'tasks': {'datasets', 'drawing', 'evaluators', 'formats', 'links', 'transforms'},
     'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
     'inspection': {'datasets', 'drawing', 'links', 'tasks', 'training'},
@@ -43,6 +43,7 @@ RULES = {
     'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
                    'planning', 'training', 'transforms'},
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
+    'convert': {'command_line', 'config', 'datasets', 'formats', 'links', 'runs'},
     'doctor': {'command_line', 'environment', 'kernels'},
     'evaluate': {'command_line', 'config', 'distributed', 'links', 'runs', 'tasks'},
     'import_data': {'command_line', 'datasets'},

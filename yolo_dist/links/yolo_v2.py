@@ -10,12 +10,6 @@ from yolo_dist.links.prepare_images import prepare_images
 from yolo_dist.links.yolo_base import YOLOBase, are_sizes
 
 _STEP_PX = 32
-_ANCHORS = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
-    (1.73145, 1.3221),
-    (4.00944, 3.19275),
-    (8.09892, 5.05587),
-    (4.84053, 9.47112),
-    (10.0071, 11.2364))
 
 
 def reorg(x):
@@ -96,9 +90,15 @@ class YOLOv2(YOLOBase):
     """
 
     n_anchors = 5
+    default_anchors = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
+        (1.73145, 1.3221),
+        (4.00944, 3.19275),
+        (8.09892, 5.05587),
+        (4.84053, 9.47112),
+        (10.0071, 11.2364))
 
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
-        anchors = _ANCHORS if anchors is None else anchors
+        anchors = self.default_anchors if anchors is None else anchors
         anchors_px = anchors  # which the base class refuses where they are no sizes
         if are_sizes(anchors):
             anchors_px = tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors)

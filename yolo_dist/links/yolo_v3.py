@@ -14,10 +14,6 @@ from yolo_dist.links.yolo_base import YOLOBase
 _STEPS_PX = (32, 16, 8)
 _HEAD_CHANNELS = (512, 256, 128)
 _N_HEAD_CONVS = 5  # convolutions between a scale's input and its output
-_ANCHORS = (  # (height, width) in input pixels, yolov3-voc.cfg l.611
-    ((90, 116), (198, 156), (326, 373)),
-    ((61, 30), (45, 62), (119, 59)),
-    ((13, 10), (30, 16), (23, 33)))
 
 
 def upsample(x):
@@ -103,9 +99,13 @@ class YOLOv3(YOLOBase):
     """
 
     n_anchors = 9
+    default_anchors = (  # (height, width) in input pixels, yolov3-voc.cfg l.611
+        ((90, 116), (198, 156), (326, 373)),
+        ((61, 30), (45, 62), (119, 59)),
+        ((13, 10), (30, 16), (23, 33)))
 
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
-        anchors = _ANCHORS if anchors is None else anchors
+        anchors = self.default_anchors if anchors is None else anchors
         super().__init__(n_fg_class, width=width, steps_px=_STEPS_PX, anchors_px=anchors)
         with self.init_scope():
             self.extractor = YOLOv3Extractor(width=width, bn_decay=bn_decay)

@@ -8,6 +8,7 @@ from yolo_dist.datasets import SyntheticClassification, load_imagenet, open_file
 from yolo_dist.drawing import draw_classifications, draw_lines, drawable_name, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_classification
+from yolo_dist.formats import read_any_weights
 from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
 from yolo_dist.transforms import ClassificationTrainTransform, centre_crop
 
@@ -77,7 +78,8 @@ def build_model(config):
 
 def load_pretrained(config, model):
     """Load weights of the same link, as the 448 px stage needs them (sec. 2.3)."""
-    load_weights(model, config.model.pretrained)
+    path = config.model.pretrained
+    load_weights(model, path, weights=read_any_weights(path, width=config.model.width))
 
 
 def build_train_chain(config, model):

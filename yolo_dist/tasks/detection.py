@@ -12,6 +12,7 @@ from yolo_dist.datasets import (
 from yolo_dist.drawing import draw_boxes, draw_detections, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_detection
+from yolo_dist.formats import read_any_weights
 from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3, load_backbone
 from yolo_dist.transforms import DetectionTrainTransform
 
@@ -100,7 +101,8 @@ def build_model(config):
 
 def load_pretrained(config, model):
     """Load a classifier's convolutions into the feature extractor (sec. 2.3)."""
-    load_backbone(model, config.model.pretrained)
+    path = config.model.pretrained
+    load_backbone(model, path, weights=read_any_weights(path, width=config.model.width))
 
 
 def build_train_chain(config, model):
