@@ -1,4 +1,5 @@
 """`convert` as a user meets it."""
+import json
 import pathlib
 import shutil
 import subprocess
@@ -90,11 +91,14 @@ def test_darknets_program_takes_them(network, command, run, tmp_path):
     (('run', 'out.pt'), 'out.pt: is of no known type; expected .*weights'),
     (('run', 'absent/out.weights'), 'there is no folder .*absent'),
     (('run', 'there.weights'), 'there.cfg: is there already'),
-    (('run', 'out.npz', '--exact-for', 'opencv'), '--exact-for: is for weights of Darknet'),
-    (('run', 'out.npz', '--classes', 'nine'), 'nine: has 9 lines, expected 10, one for each'),
-    (('run', 'out.weights', '--classes', 'blank'), 'blank, line 2: is empty, expected .* class 1'),
+    (('run', 'out.npz', '--exact-for', 'opencv'), '--exact-for: has no effect on out.npz'),
+    (('run', 'out.onnx', '--classes', 'nine'), 'nine: found 9 names .* has 10 classes'),
+    (('run', 'out.weights', '--decode-boxes'), '--decode-boxes: has no effect on out.weights'),
+    (('run', 'out.chainercv.npz'), 'found YOLOv2 of width 0.03, expected width 1'),
+    (('run', 'out.weights', '--classes', 'blank'), 'blank, line 2: is empty; expected .* class 1'),
     (('run', 'out.weights', '--classes', 'absent'), 'absent: cannot be read'),
-    (('run', 'out.weights', '--cfg', 'absent'), 'absent: cannot be read .*expected the .cfg'),
+    (('run', 'out.weights', '--cfg', 'absent'), '--cfg absent: run is of a run'),
+    (('other.npz', 'out.weights', '--cfg', 'absent'), 'absent: cannot be read .*the .cfg'),
     (('run', 'out.conv.23', '--classes', 'ten'), '--classes .*ten: .*out.conv.23 is a part'),
     (('run', 'out.conv.999'), 'out.conv.999: asks for 999 layers .* has 32 layers'),
     (('run', 'out.conv.0'), 'out.conv.0: asks for 0 layers'),
@@ -140,3 +144,17 @@ def test_an_error_is_a_line_and_status_2(python, tmp_path):
     done = python('-m', 'yolo_dist.convert', tmp_path / 'absent.weights', tmp_path / 'x.npz')
     assert done.returncode == 2
     assert done.stderr.startswith('error: ') and len(done.stderr.splitlines()) == 1
+
+
+def test_a_run_becomes_an_onnx_file(run, tmp_path, capsys):
+    """Its metadata tell network, input size and classes; boxes are decoded where asked for."""
+    onnx = pytest.importorskip('onnx')
+    directory = run('yolo_v3')
+    main([str(directory), f'{tmp_path}/raw.onnx'])
+    main([str(directory), f'{tmp_path}/boxes.onnx', '--decode-boxes'])
+    raw, boxes = (onnx.load(tmp_path / f'{name}.onnx') for name in ('raw', 'boxes'))
+    assert [output.name for output in raw.graph.output] == ['locs', 'objs', 'confs']
+    assert [output.name for output in boxes.graph.output] == ['boxes', 'scores']
+    metadata = {item.key: json.loads(item.value) for item in boxes.metadata_props
+                if item.key != 'model'}
+    assert metadata == {'insize': [128, 128], 'class_names': list(DIGIT_NAMES)}

@@ -7,21 +7,21 @@ import numpy as np
 
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.config import load_config
-from yolo_dist.datasets import VOC_CLASS_NAMES, is_data_there, load_imagenet
 from yolo_dist.errors import InputError
 from yolo_dist.formats import (
     VARIANCES,
     Network,
     adapt_variances,
-    is_npz,
+    build_link,
+    export_onnx,
     match_arrays,
-    read_darknet_cfg,
-    read_darknet_weights,
-    recognise_arrays,
+    read_network_file,
+    write_chainercv,
     write_darknet_cfg,
     write_darknet_weights,
 )
-from yolo_dist.links import DARKNET_HEADER, read_weights
+from yolo_dist.links import DARKNET_HEADER, load_weights, read_weights
+from yolo_dist.prediction import check_class_names, class_names_of_run, read_class_names
 from yolo_dist.runs.run_directory import find_weights, write_whole
 
 
@@ -55,19 +55,23 @@ class Weights:
 
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.convert', description=(
-        'Converts weights between this package (*.npz) and Darknet (*.weights, and the first N '
-        'layers as *.conv.N). Whole weights of Darknet go with a .cfg, .names and .data of the '
-        'same stem. No number changes, and no file is overwritten.'))
+        'Converts weights between this package (*.npz), Darknet (*.weights, and the first N '
+        'layers as *.conv.N) and ChainerCV (*.chainercv.npz), and writes ONNX (*.onnx). Whole '
+        'weights of Darknet go with a .cfg, .names and .data of the same stem. No number '
+        'changes, and no file is overwritten.'))
     parser.add_argument('source', metavar='IN', help=(
         'a run directory, a weights or snapshot file (*.npz), or weights of Darknet'))
-    parser.add_argument('target', metavar='OUT', help='*.npz, *.weights or *.conv.N')
+    parser.add_argument('target', metavar='OUT', help=(
+        '*.npz, *.chainercv.npz, *.onnx, *.weights or *.conv.N'))
     parser.add_argument('--cfg', metavar='FILE', help=(
         "Darknet's description of IN, where IN does not tell its width, anchors and input size"))
     parser.add_argument('--classes', metavar='FILE', help=(
-        'names of the classes for OUT, one a line; those of the run unless given'))
+        'names of the classes for OUT, one a line (default: those of the run)'))
     parser.add_argument('--exact-for', choices=sorted(VARIANCES), help=(
         'a copy of OUT for this program alone: its variances make up for the other epsilon of '
         'its batch normalisation'))
+    parser.add_argument('--decode-boxes', action='store_true', help=(
+        'ONNX of a detector: boxes in pixels and scores as outputs, for one input size'))
     return parser.parse_args(argv)
 
 
@@ -79,10 +83,11 @@ def main(argv=None):
     """
     arguments = parse_arguments(argv)
     target = pathlib.Path(arguments.target)
-    write = _choose_writer(target)
+    write = _choose_writer(target, arguments)
     weights = _read(pathlib.Path(arguments.source), arguments.cfg)
     if arguments.classes:
-        weights.class_names = _read_class_names(arguments.classes, weights.network)
+        weights.class_names = read_class_names(arguments.classes)
+        check_class_names(weights.class_names, weights.network.n_class, arguments.classes)
     if arguments.exact_for:
         weights.arrays = adapt_variances(weights.arrays, arguments.exact_for)
     _say_what_was_read(weights)
@@ -91,17 +96,12 @@ def main(argv=None):
 
 def _read(path, cfg):
     """Read IN, whatever it is."""
-    network = None if cfg is None else read_darknet_cfg(cfg)
-    if path.is_dir() or is_npz(path) and (path.parent / 'config.yaml').exists():
+    if path.is_dir() or path.suffix == '.npz' and (path.parent / 'config.yaml').exists():
         if cfg is not None:
             raise InputError(f'--cfg {cfg}: {path} is of a run, whose config.yaml tells the '
                              'network; leave --cfg out')
         return _read_run(path)
-    if is_npz(path):
-        arrays = read_weights(path)
-        return Weights(path, network or recognise_arrays(arrays, path), arrays)
-    found = read_darknet_weights(path, network)
-    return Weights(path, found.network, {**found.arrays, DARKNET_HEADER: np.array(found.header)})
+    return Weights(path, *read_network_file(path, cfg))
 
 
 def _read_run(path):
@@ -110,34 +110,7 @@ def _read_run(path):
     size = config.data.evaluation.input_size_px
     network = Network(config.model.name, config.model.n_class, width=config.model.width,
                       anchors=getattr(config.model, 'anchors', None), insize=(size, size))
-    return Weights(path, network, read_weights(path), _class_names_of(config))
-
-
-def _class_names_of(config):
-    data = config.data
-    if config.task == 'detection':
-        return list(data.class_names or VOC_CLASS_NAMES)
-    if data.n_synthetic_examples is None and is_data_there(pathlib.Path(data.root)):
-        return list(load_imagenet(data.root, data.train).class_names)
-    return None
-
-
-def _read_class_names(path, network):
-    try:
-        names = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path}: cannot be read ({error}); expected the name of a class on '
-                         'each line') from None
-    while names and not names[-1].strip():
-        names.pop()
-    for number, name in enumerate(names, start=1):
-        if not name.strip():
-            raise InputError(f'{path}, line {number}: is empty, expected the name of class '
-                             f'{number - 1}')
-    if len(names) != network.n_class:
-        raise InputError(f'{path}: has {len(names)} lines, expected {network.n_class}, one for '
-                         f'each class of {network}')
-    return names
+    return Weights(path, network, read_weights(path), class_names_of_run(directory, config))
 
 
 def _say_what_was_read(weights):
@@ -150,11 +123,6 @@ def _say_what_was_read(weights):
 
 
 def _write_npz(weights, target, arguments):
-    for option in ('classes', 'exact_for'):
-        if getattr(arguments, option):
-            raise InputError(f'--{option.replace("_", "-")}: is for weights of Darknet, but '
-                             f'{target} is an npz file; leave it out')
-
     def write(temporary):
         with open(temporary, 'wb') as file:
             np.savez(file, **weights.arrays)
@@ -201,7 +169,7 @@ def _convolutions_of_layers(weights, n_layers, target):
 
 
 def _writer_of(text):
-    return lambda temporary: pathlib.Path(temporary).write_text(text)
+    return lambda temporary: pathlib.Path(temporary).write_text(text, encoding='utf-8')
 
 
 def _write_new(files):
@@ -216,19 +184,48 @@ def _write_new(files):
         print(f'{path}: {path.stat().st_size:,} bytes')
 
 
-# What each type of OUT is written by: called with the weights, OUT and the command line.
+def _link_of(weights, target):
+    if not weights.is_whole:
+        raise InputError(f'{target}: {weights.path} holds {len(weights.convolutions)} of '
+                         f'{len(weights.network.convolutions())} convolutions of '
+                         f'{weights.network.name}; expected a whole network')
+    link = build_link(weights.network)
+    load_weights(link, weights.path, weights=weights.arrays)
+    return link
+
+
+def _write_chainercv(weights, target, arguments):
+    link = _link_of(weights, target)
+    _write_new({target: lambda temporary: write_chainercv(link, temporary)})
+
+
+def _write_onnx(weights, target, arguments):
+    link = _link_of(weights, target)
+    _write_new({target: lambda temporary: export_onnx(
+        link, temporary, insize=weights.network.insize, decode_boxes=arguments.decode_boxes,
+        class_names=weights.class_names)})
+
+
+# What each type of OUT is written by, the first that fits: called with the weights, OUT and the
+# command line. And the options that have an effect there.
 _WRITERS = {
-    r'.+\.npz': _write_npz,
-    r'.+\.weights|.+\.conv\.\d+': _write_weights,
+    r'.+\.chainercv\.npz': (_write_chainercv, ()),
+    r'.+\.npz': (_write_npz, ()),
+    r'.+\.onnx': (_write_onnx, ('classes', 'decode_boxes', 'exact_for')),
+    r'.+\.weights|.+\.conv\.\d+': (_write_weights, ('classes', 'exact_for')),
 }
 
 
-def _choose_writer(target):
-    for pattern, write in _WRITERS.items():
+def _choose_writer(target, arguments):
+    for pattern, (write, used) in _WRITERS.items():
         if re.fullmatch(pattern, target.name):
+            for option in ('classes', 'decode_boxes', 'exact_for'):
+                if getattr(arguments, option) and option not in used:
+                    raise InputError(f'--{option.replace("_", "-")}: has no effect on {target}; '
+                                     'leave it out')
             return write
-    raise InputError(f'{target}: is of no known type; expected *.npz, *.weights or *.conv.N '
-                     '(N layers)')
+    raise InputError(f'{target}: is of no known type; expected *.npz, *.chainercv.npz, *.onnx, '
+                     '*.weights or *.conv.N (N layers)')
 
 
 if __name__ == '__main__':

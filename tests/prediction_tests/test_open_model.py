@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from yolo_dist import convert
 from yolo_dist.errors import InputError
 from yolo_dist.prediction import open_model
 
@@ -50,3 +51,29 @@ def test_names_that_do_not_fit(text, message, classifier_run, tmp_path):
     (changed / 'class_names.txt').write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=f'class_names.txt.*{message}'):
         open_model(changed)
+
+
+@pytest.mark.parametrize('name', ['other.weights', 'elsewhere.npz'])
+def test_weights_that_lie_in_no_run(name, detector_run, photo, tmp_path):
+    """Files of Darknet, and npz files by their arrays, find the boxes that their run finds."""
+    if name.endswith('.npz'):
+        shutil.copy(detector_run / 'weights_final.npz', tmp_path / name)
+        shutil.copy(detector_run / 'class_names.txt', tmp_path / 'elsewhere.names')
+        convert.main([str(detector_run), f'{tmp_path}/a.weights'])
+        shutil.copy(tmp_path / 'a.cfg', tmp_path / 'elsewhere.cfg')
+    else:
+        convert.main([str(detector_run), f'{tmp_path / name}'])
+    model, expected = open_model(tmp_path / name), open_model(detector_run)
+    assert (model.task, model.class_names, model.link.insize) == (
+        'detection', ('dog', 'kočka', 'a/b'), 32)
+    for found, theirs in zip(model.link.predict([photo]), expected.link.predict([photo])):
+        np.testing.assert_array_equal(found[0], theirs[0])
+
+
+def test_a_part_of_a_network_does_not_predict(classifier_run, tmp_path):
+    """The first layers alone are for `model.pretrained`."""
+    convert.main([str(classifier_run), f'{tmp_path}/some.conv.3'])
+    convert.main([str(classifier_run), f'{tmp_path}/some.weights'])
+    (tmp_path / 'some.conv.cfg').write_bytes((tmp_path / 'some.cfg').read_bytes())
+    with pytest.raises(InputError, match=r'holds the first \d of \d+ convolutions .*pretrained'):
+        open_model(tmp_path / 'some.conv.3')

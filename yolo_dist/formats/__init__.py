@@ -11,10 +11,12 @@ from yolo_dist.formats.darknet_weights import (
     write_darknet_weights,
 )
 from yolo_dist.formats.network import Network, build_link, match_arrays, recognise_arrays
+from yolo_dist.formats.network_file import read_network_file
 from yolo_dist.formats.onnx_export import export_onnx
 
 __all__ = [
     'Network', 'VARIANCES', 'adapt_variances', 'build_link', 'export_onnx', 'is_npz',
     'match_arrays', 'read_any_weights', 'read_darknet_cfg', 'read_darknet_weights',
-    'recognise_arrays', 'write_chainercv', 'write_darknet_cfg', 'write_darknet_weights',
+    'read_network_file', 'recognise_arrays', 'write_chainercv', 'write_darknet_cfg',
+    'write_darknet_weights',
 ]

@@ -65,7 +65,7 @@ def export_onnx(model, path, *, insize, decode_boxes=False, class_names=None):
                          f'one for each class of this {name}')
     if importlib.util.find_spec('onnx') is None:
         raise InputError(f'{path}: the package onnx, which writes this file, is not installed; '
-                         "it comes with the extra `onnx`: pip install '.[onnx]'")
+                         "it comes with the extra `onnx`: pip install -e '.[onnx]'")
     import onnx
     shapes = _output_shapes(model, n_class, insize, decode_boxes)
     proto = _trace(_Traced(model, insize if decode_boxes else None), insize, list(shapes))

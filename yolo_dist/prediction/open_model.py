@@ -4,11 +4,17 @@ from typing import NamedTuple
 
 import chainer
 
-from yolo_dist.config import RunConfig, load_config
+from yolo_dist.config import load_config
 from yolo_dist.datasets import VOC_CLASS_NAMES
 from yolo_dist.errors import InputError
+from yolo_dist.formats import build_link, match_arrays, read_network_file
 from yolo_dist.links import load_weights
-from yolo_dist.runs.run_directory import CLASS_NAMES, find_weights
+from yolo_dist.prediction.class_names import (
+    check_class_names,
+    class_names_of_run,
+    read_class_names,
+)
+from yolo_dist.runs.run_directory import find_weights
 from yolo_dist.tasks import get_task
 
 
@@ -36,11 +42,11 @@ def open_model(path, *, class_names=None):
 
     Args:
         path (str or ~pathlib.Path): A run directory, of which the final weights are taken, else
-            the latest snapshot; or a weights or snapshot file in one.
+            the latest snapshot. Or a weights or snapshot file in one. Or weights of Darknet or
+            an npz file elsewhere, with a ``.cfg`` and a ``.names`` file of the same stem beside
+            it where the numbers alone do not tell the network and its classes.
         class_names (sequence of str): Names of the classes, in label order. ``None`` takes
-            those of ``class_names.txt`` in the run directory. Runs of version 0.1 have no such
-            file: a detector then has the names of its ``config.yaml``, a classifier
-            '0', '1', ...
+            those that lie with the weights, else '0', '1', ...
 
     Returns:
         OpenedModel: The network and what is known of it.
@@ -49,66 +55,42 @@ def open_model(path, *, class_names=None):
         InputError: If there is no run, its files do not fit each other, or the names are not as
             many as the classes.
     """
-    # Files of other programs are told apart here, by their ending, and find their shape
-    # elsewhere than in a run directory.
+    path = pathlib.Path(path)
+    if path.is_file() and not (path.parent / 'config.yaml').exists():
+        return _open_file(path, class_names)
     weights, directory = find_weights(path)
     config = load_config(directory / 'config.yaml')
     link = get_task(config).build_model(config)
     load_weights(link, weights)
-    if config.task == 'detection':
+    names = class_names or class_names_of_run(directory, config)
+    nms_thresh = config.data.evaluation.nms_thresh if config.task == 'detection' else None
+    return _opened(link, names, config.model.n_class, weights, nms_thresh)
+
+
+def _open_file(path, class_names):
+    cfg, listed = path.with_suffix('.cfg'), path.with_suffix('.names')
+    network, arrays = read_network_file(path, cfg if cfg.exists() else None)
+    n_found, n_all = len(match_arrays(network, arrays, path)), len(network.convolutions())
+    if n_found < n_all:
+        raise InputError(f'{path}: holds the first {n_found} of {n_all} convolutions of '
+                         f'{network.name}; expected a whole network, to train from this give it '
+                         'as model.pretrained')
+    link = build_link(network)
+    load_weights(link, path, weights=arrays)
+    link.insize = network.insize[0] if network.insize[0] == network.insize[1] else network.insize
+    if class_names is None and listed.exists():
+        class_names = read_class_names(listed)
+    return _opened(link, class_names, network.n_class, path, None)
+
+
+def _opened(link, names, n_class, weights, nms_thresh):
+    is_detector = hasattr(link, 'use_preset')
+    if is_detector:
         link.use_preset('visualize')
-        link.nms_thresh = config.data.evaluation.nms_thresh
-    names, source = _class_names(directory, config) if class_names is None else (
-        class_names, 'class_names')
-    check_class_names(names, config.model.n_class, source)
-    return OpenedModel(link, tuple(names), link.insize, config.task, weights)
-
-
-def _class_names(directory, config: RunConfig):
-    """Names of the classes of a run, and where they are from."""
-    path = directory / CLASS_NAMES
-    if path.exists():
-        return read_class_names(path), path
-    if config.task == 'detection':
-        return config.data.class_names or VOC_CLASS_NAMES, directory / 'config.yaml'
-    return [str(i) for i in range(config.model.n_class)], ''
-
-
-def read_class_names(path):
-    """Read names of classes, as in Darknet's ``.names`` files.
-
-    Args:
-        path (str or ~pathlib.Path): Text in UTF-8, one name a line, in label order.
-
-    Returns:
-        list of str: The names.
-
-    Raises:
-        InputError: If it is no such file, or a line between others is empty.
-    """
-    try:
-        text = pathlib.Path(path).read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path}: cannot be read as names of classes ({error}); expected text '
-                         'in UTF-8, one name a line') from None
-    names = [line.strip() for line in text.rstrip().split('\n')]
-    if '' in names:
-        raise InputError(f'{path}, line {names.index("") + 1}: is empty; expected the name of '
-                         f'class {names.index("")}')
-    return names
-
-
-def check_class_names(names, n_class, source):
-    """Check that there is a name for each class.
-
-    Args:
-        names (sequence of str): The names.
-        n_class (int): Number of classes.
-        source (str or ~pathlib.Path): Where they are from, for the message.
-
-    Raises:
-        InputError: If there are fewer or more.
-    """
-    if len(names) != n_class:
-        raise InputError(f'{source}: found {len(names)} names of classes, but the network has '
-                         f'{n_class} classes; expected one name a line for each')
+        link.nms_thresh = link.nms_thresh if nms_thresh is None else nms_thresh
+    if names is None:
+        names = VOC_CLASS_NAMES if is_detector and n_class == len(VOC_CLASS_NAMES) else [
+            str(i) for i in range(n_class)]
+    check_class_names(names, n_class, weights)
+    return OpenedModel(link, tuple(names), link.insize,
+                       'detection' if is_detector else 'classification', weights)
