@@ -1,4 +1,5 @@
 """Fixtures of all tests. `yolo_dist` is imported before any test file imports Chainer."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -104,7 +105,9 @@ def start():
             try:
                 process.communicate(timeout=10)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                pass
+        with contextlib.suppress(ProcessLookupError):  # what has outlived it holds its output open
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
