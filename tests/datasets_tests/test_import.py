@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 from yolo_dist import import_data
 from yolo_dist.datasets import VOCDetectionDataset, make_mini_voc
@@ -88,7 +89,11 @@ def test_boxes_come_back_as_they_were(voc, tmp_path, kind, capsys):
         options = ['--names', str(names)]
         (source / 'classes.txt').write_text('what LabelImg leaves')
     import_data.main([str(source), str(images), str(tmp_path / 'sets/mine'), *options])
-    assert 'wrote 12 images, 1 of them without objects' in capsys.readouterr().out
+    head, _, for_experiment = capsys.readouterr().out.partition('\n')
+    assert 'wrote 12 images, 1 of them without objects' in head
+    assert yaml.safe_load(for_experiment) == {
+        'data': {'root': str(tmp_path / 'sets'), 'train': ['mine/all'],
+                 'class_names': list(voc.class_names)}, 'model': {'n_class': 10}}
     back = VOCDetectionDataset(tmp_path / 'sets', ['mine/all'], voc.class_names)
     back.check()
     assert names_of(back) == names_of(voc)
