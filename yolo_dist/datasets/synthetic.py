@@ -36,6 +36,10 @@ class _Synthetic:
         """There is nothing to decode: the same as ``self[i]``."""
         return self[i]
 
+    def image_path(self, i):
+        """Name of example ``i``, which has no file."""
+        return f'synthetic image {i}'
+
     def _image(self, i):
         # A view of interleaved pixels, as files are read.
         return _base_images()[i % _N_BASE_IMAGES].transpose(2, 0, 1)

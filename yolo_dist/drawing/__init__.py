@@ -1,9 +1,12 @@
 """Figures and pictures that training, evaluation and the report draw."""
 
+from yolo_dist.drawing.by_class import draw_ap_by_class, draw_precision_recall
+from yolo_dist.drawing.confusion import draw_confusion
 from yolo_dist.drawing.curves import draw_curves, learning_curves
 from yolo_dist.drawing.figures import (
     GREY,
     PAPER,
+    WRONG,
     add_caveat,
     add_legend,
     create_figure,
@@ -12,11 +15,14 @@ from yolo_dist.drawing.figures import (
     save_figure,
     say,
     shades,
+    tolerate_failure,
+    write_figure,
 )
-from yolo_dist.drawing.pictures import draw_classifications, draw_detections, spread_indices
+from yolo_dist.drawing.pictures import Box, Picture, draw_sheet, spread_indices
 
 __all__ = [
-    'GREY', 'PAPER', 'add_caveat', 'add_legend', 'create_figure', 'draw_classifications',
-    'draw_curves', 'draw_detections', 'label_worker_axis', 'learning_curves', 'legend_entries',
-    'save_figure', 'say', 'shades', 'spread_indices',
+    'GREY', 'PAPER', 'WRONG', 'Box', 'Picture', 'add_caveat', 'add_legend',
+    'create_figure',    'draw_ap_by_class', 'draw_confusion', 'draw_curves', 'draw_precision_recall', 'draw_sheet',
+    'label_worker_axis', 'learning_curves', 'legend_entries', 'save_figure', 'say', 'shades',
+    'spread_indices', 'tolerate_failure', 'write_figure',
 ]

@@ -19,6 +19,7 @@ from matplotlib.text import Text
 COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00')
 PAPER = {'color': 'black', 'marker': '*', 'markersize': 12, 'linestyle': 'none'}
 GREY = '0.45'
+WRONG = COLORS[1]
 
 _INCHES_A_CHARACTER = 0.085
 _INCHES_A_LEGEND_ROW = 0.2

@@ -5,6 +5,7 @@ from yolo_dist.evaluators.classification_details import classification_details, 
 from yolo_dist.evaluators.coco import coco_metrics
 from yolo_dist.evaluators.detection import evaluate_detection, score_detections
 from yolo_dist.evaluators.detection_details import (
+    FALSE,
     best_score_thresh,
     detection_details,
     match_detections,
@@ -13,7 +14,7 @@ from yolo_dist.evaluators.detection_details import (
 )
 
 __all__ = [
-    'best_score_thresh', 'classification_details', 'coco_metrics', 'detection_details',
+    'FALSE', 'best_score_thresh', 'classification_details', 'coco_metrics', 'detection_details',
     'evaluate_classification', 'evaluate_detection', 'match_detections', 'score_detections',
     'worst_confusions', 'worst_false_positives', 'worst_misses',
 ]

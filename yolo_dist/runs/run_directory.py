@@ -11,8 +11,11 @@
 ``weights_final.npz``       model at the end
 ``throughput.json``         speed, of a throughput run
 ``curves.png``              learning curves so far
-``examples.png``            held-out images with predictions, by ``evaluate``
-``evaluation.json``         what ``evaluate`` printed last
+``evaluation.json``         metrics of the last evaluation: at the end of training,
+                            or by ``evaluate``
+``evaluation/``             what lies behind them: ``details.json``; by ``evaluate``
+                            also figures, each as PNG and SVG
+``tensorboard/``            event files of ``train --tensorboard``
 ==========================  ====================================================
 """
 
@@ -20,6 +23,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -96,6 +100,22 @@ def read_json(path):
         return json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
+
+
+def write_details(folder, details):
+    """Write ``details.json`` into a folder that then holds nothing of an earlier evaluation.
+
+    Args:
+        folder (pathlib.Path): ``evaluation/`` of a run directory.
+        details (dict): For JSON.
+
+    Returns:
+        dict: ``details``.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    write_json(folder / 'details.json', details)
+    return details
 
 
 def save_weights(path, model):
