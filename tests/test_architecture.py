@@ -40,12 +40,13 @@ RULES = {
                    'planning', 'training', 'transforms'},
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
     'doctor': {'command_line', 'environment', 'kernels'},
-    'evaluate': {'command_line', 'config', 'distributed', 'links', 'runs', 'tasks'},
+    'evaluate': {'command_line', 'config', 'distributed', 'drawing', 'links', 'runs', 'tasks'},
     'make_data': {'command_line', 'datasets'},
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
-    'train': {'command_line', 'config', 'distributed', 'planning', 'runs', 'tasks', 'training'},
+    'train': {'command_line', 'config', 'distributed', 'drawing', 'planning', 'runs', 'tasks',
+              'training'},
 }
 
 # Who starts or calls MPI, and who asks which process this is.

@@ -107,7 +107,7 @@ def tolerate_failure(picture):
         yield
     except Exception as error:
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-        print(f'warning: {picture} was not drawn ({reason})', file=sys.stderr, flush=True)
+        print(f'warning: {picture} was not written ({reason})', file=sys.stderr, flush=True)
 
 
 def add_legend(figure, handles, labels):

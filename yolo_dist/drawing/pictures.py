@@ -15,7 +15,8 @@ _ROW_HEIGHT = 2.3
 _MAX_ROW_HEIGHT = 3.6
 _GAP = 0.06
 _CAPTION_HEIGHT = 0.36
-_HEAD_HEIGHT = 0.62
+_TITLE_HEIGHT = 0.26
+_LEGEND_HEIGHT = 0.2
 _PIXELS_AN_INCH = 150
 _POINTS = 1 / 72
 
@@ -87,11 +88,13 @@ def draw_sheet(pictures, title):
     rows = _rows(aspects, max(1, round(sum(aspects) * _ROW_HEIGHT / _WIDTH)))
     width = min(_WIDTH, min(sum(aspects[i] for i in row) for row in rows) * _MAX_ROW_HEIGHT)
     heights = [width / sum(aspects[i] for i in row) for row in rows]
-    total = _HEAD_HEIGHT + sum(heights) + len(rows) * (_CAPTION_HEIGHT + _GAP)
+    kinds = {box.kind for picture in pictures for boxes in picture.views for box in boxes}
+    head = _TITLE_HEIGHT + (_LEGEND_HEIGHT if kinds else 0)
+    total = head + sum(heights) + len(rows) * (_CAPTION_HEIGHT + _GAP)
     # Not below what the title needs.
     page = max(width, 6.5)
     figure = Figure(figsize=(page, total))
-    top = total - _HEAD_HEIGHT
+    top = total - head
     for row, height in zip(rows, heights):
         top -= _CAPTION_HEIGHT
         left = 0.
@@ -99,7 +102,7 @@ def draw_sheet(pictures, title):
             _draw_picture(figure, pictures[i], left, top - height, aspects[i] * height, height)
             left += aspects[i] * height
         top -= height + _GAP
-    _draw_head(figure, title, pictures)
+    _draw_head(figure, title, kinds)
     return figure
 
 
@@ -213,13 +216,12 @@ def _place_of_label(bb, height, width, size_hw, taken):
     return min(places, key=covered)  # the first of the best
 
 
-def _draw_head(figure, title, pictures):
+def _draw_head(figure, title, kinds):
     width, height = figure.get_size_inches()
     figure.text(0.04 / width, 1 - 0.08 / height, title, fontsize=9.5, va='top', ha='left')
-    kinds = {box.kind for picture in pictures for boxes in picture.views for box in boxes}
     handles = {words: Line2D([], [], color=color, linestyle=style, linewidth=1.8)
                for kind, (color, style, words) in _STYLES.items() if kind in kinds}
     if handles:
         figure.legend(list(handles.values()), list(handles), loc='upper left', frameon=False,
                       ncols=len(handles), fontsize=8, handlelength=2.2, borderpad=0,
-                      borderaxespad=0, bbox_to_anchor=(0.04 / width, 1 - 0.3 / height))
+                      borderaxespad=0, bbox_to_anchor=(0.04 / width, 1 - 0.28 / height))

@@ -6,15 +6,15 @@ from yolo_dist.evaluators.coco import coco_metrics
 from yolo_dist.evaluators.detection import evaluate_detection, score_detections
 from yolo_dist.evaluators.detection_details import (
     FALSE,
-    best_score_thresh,
     detection_details,
+    find_score_thresh,
     match_detections,
     worst_false_positives,
     worst_misses,
 )
 
 __all__ = [
-    'FALSE', 'best_score_thresh', 'classification_details', 'coco_metrics', 'detection_details',
-    'evaluate_classification', 'evaluate_detection', 'match_detections', 'score_detections',
+    'FALSE', 'classification_details', 'coco_metrics', 'detection_details',
+    'evaluate_classification', 'evaluate_detection', 'find_score_thresh', 'match_detections', 'score_detections',
     'worst_confusions', 'worst_false_positives', 'worst_misses',
 ]

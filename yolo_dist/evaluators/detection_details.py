@@ -56,17 +56,20 @@ def _voc_iou(bbox, gt_bbox):
     return bbox_iou(bbox + last, gt_bbox + last)
 
 
-def best_score_thresh(scores, found, n_objects):
+def find_score_thresh(results, matched=None):
     """Score from which detections reach the best F1 of all classes together.
 
     Args:
-        scores (ndarray): Float ``(R,)``, of all images.
-        found (ndarray): Int ``(R,)``, see :func:`match_detections`.
-        n_objects (int): Objects that are not difficult.
+        results (list of tuple): See :func:`~yolo_dist.evaluators.score_detections`.
+        matched (list): What :func:`match_detections` returns for each; ``None`` calls it.
 
     Returns:
         float: The threshold; 0.5 if nothing was found.
     """
+    matched = matched or [match_detections(*result) for result in results]
+    scores = np.concatenate([result[2] for result in results])
+    found = np.concatenate([found for found, _ in matched])
+    n_objects = sum((~result[5]).sum() for result in results)
     counted = found != IGNORED
     scores, is_found = scores[counted], (found >= 0)[counted]
     order = np.argsort(-scores, kind='stable')
@@ -104,9 +107,7 @@ def detection_details(results, class_names):
         np.bincount(np.concatenate([label[difficult == marked] for *_, label, difficult
                                     in results]).astype(int), minlength=n_class)
         for marked in (False, True))
-    score_thresh = best_score_thresh(
-        np.concatenate([result[2] for result in results]),
-        np.concatenate([found for found, _ in matched]), n_objects.sum())
+    score_thresh = find_score_thresh(results, matched)
     confusion = sum(_confusion(result, *match, score_thresh, n_class)
                     for result, match in zip(results, matched))
     n_found = confusion.diagonal()[:-1]
@@ -192,11 +193,12 @@ def _reason(result, iou, i, class_names):
     overlap, other = (iou[mask].max(initial=0) for mask in (same, ~same))
     if overlap >= IOU_THRESH:
         return 'duplicate'
-    if other >= IOU_THRESH:
-        return f'is {class_names[gt_label[np.where(same, 0, iou).argmax()]]}'
-    if overlap >= _POOR_BOX:
+    if max(overlap, other) < _POOR_BOX:
+        return 'background'
+    if other < IOU_THRESH and overlap >= _POOR_BOX:
         return f'poor box, IoU {overlap:.2f}'
-    return 'background'
+    name = class_names[gt_label[np.where(same, 0, iou).argmax()]]
+    return f'is {name}' if other >= IOU_THRESH else f'part of {name}, IoU {other:.2f}'
 
 
 def worst_misses(results, score_thresh, n_chosen, *, n_of_image=2):

@@ -233,6 +233,13 @@ class RunDirectory:
         """Record what a throughput run measured."""
         write_json(self.path / 'throughput.json', figures)
 
+    def write_evaluation(self, metrics, details):
+        """Record the evaluation at the end of training and the numbers behind it."""
+        write_json(self.path / 'evaluation.json', {
+            'weights': 'weights_final.npz', 'overrides': [], 'n_processes': self.n_processes,
+            **metrics})
+        write_details(self.path / 'evaluation', details)
+
     def write_status(self, state, **details):
         """Record the state of the run and, at its end, its metrics."""
         write_json(self.path / 'status.json', {

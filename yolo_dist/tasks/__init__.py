@@ -14,7 +14,7 @@ Each task is a module with the same names:
 ``format_metrics(metrics)``         the metrics as text
 ``create_details(val, results)``    the numbers behind the metrics
 ``format_details(details)``         the most important of them as text
-``draw_examples(val, results, details)``  a figure of some images with their predictions
+``draw_examples(val, results)``     a figure of some images with their predictions
 ``figures(val, results, details)``  ``{name: callable that draws it}``; images are read again
 
 ``convert`` waits for no GPU: CuPy puts NumPy's arrays into pinned memory and leaves the copying,

@@ -110,7 +110,7 @@ def format_details(details):
         if details['confused'] else ['no image is taken for another class'])
 
 
-def draw_examples(val, results, details):
+def draw_examples(val, results):
     """Draws held-out images under their predicted class."""
     return draw_sheet([_picture(val, i, results[i]) for i in spread_indices(len(val))],
                       'held-out images')
@@ -127,7 +127,7 @@ def _picture(val, i, result):
 
 def figures(val, results, details):
     """Examples, the confusion matrix of up to 50 classes, images of the most confused pairs."""
-    drawn = {'examples': lambda: draw_examples(val, results, details)}
+    drawn = {'examples': lambda: draw_examples(val, results)}
     if details['confusion']:
         drawn['confusion'] = lambda: draw_confusion(details['confusion'], val.class_names)
     worst = worst_confusions(results, n_pairs=8, n_of_pair=3)

@@ -21,6 +21,7 @@ from yolo_dist.evaluators import (
     coco_metrics,
     detection_details,
     evaluate_detection,
+    find_score_thresh,
     match_detections,
     worst_false_positives,
     worst_misses,
@@ -154,9 +155,9 @@ def format_details(details):
     return '\n'.join(lines)
 
 
-def draw_examples(val, results, details):
+def draw_examples(val, results, thresh=None):
     """Draws held-out images: the objects, beside them what is detected."""
-    thresh = details['score_thresh']
+    thresh = find_score_thresh(results) if thresh is None else thresh
     pictures = []
     for i in spread_indices(len(val), 10):
         truth, detected = _views(results[i], thresh, val.class_names)
@@ -188,13 +189,13 @@ def figures(val, results, details):
     """AP by class, precision-recall curves, confusion, examples, the worst mistakes."""
     thresh, names = details['score_thresh'], val.class_names
     drawn = {
-        'examples': lambda: draw_examples(val, results, details),
+        'examples': lambda: draw_examples(val, results, thresh),
         'ap_by_class': lambda: draw_ap_by_class(details),
         'precision_recall': lambda: draw_precision_recall(details),
         'confusion': lambda: draw_confusion(
             details['confusion'], [*names, 'background'],
-            note=f'detections from score {thresh:.2f}; below "background" objects that nothing '
-                 'finds,\nbeside it detections of no object')}
+            note=f'detections from score {thresh:.2f}; last column: objects that none of them '
+                 'finds,\nlast row: detections of no object')}
     false = worst_false_positives(results, names, _N_MISTAKES)
     if false:
         drawn['false_positives'] = lambda: draw_sheet(
