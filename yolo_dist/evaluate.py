@@ -14,7 +14,8 @@ def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.evaluate', description=(
         'Prints top-1 and top-5 of a classifier, or mAP and the AP of each class of a '
         'detector, on the held-out set of its experiment, and leaves them in evaluation.json '
-        'in the run directory, with the numbers and pictures behind them in evaluation/. Any number of processes gives the same result.'))
+        'in the run directory, with the numbers and pictures behind them in evaluation/. Any '
+        'number of processes gives the same result.'))
     parser.add_argument('run', metavar='RUN_DIR_OR_SNAPSHOT', help=(
         'a run directory (its weights_final.npz, else its latest snapshot is taken), or a '
         'weights or snapshot file inside one'))

@@ -21,8 +21,8 @@ from yolo_dist.drawing.figures import (
 from yolo_dist.drawing.pictures import Box, Picture, draw_sheet, spread_indices
 
 __all__ = [
-    'GREY', 'PAPER', 'WRONG', 'Box', 'Picture', 'add_caveat', 'add_legend',
-    'create_figure',    'draw_ap_by_class', 'draw_confusion', 'draw_curves', 'draw_precision_recall', 'draw_sheet',
+    'GREY', 'PAPER', 'WRONG', 'Box', 'Picture', 'add_caveat', 'add_legend', 'create_figure',
+    'draw_ap_by_class', 'draw_confusion', 'draw_curves', 'draw_precision_recall', 'draw_sheet',
     'label_worker_axis', 'learning_curves', 'legend_entries', 'save_figure', 'say', 'shades',
     'spread_indices', 'tolerate_failure', 'write_figure',
 ]

@@ -23,7 +23,8 @@ def draw_ap_by_class(details):
                           color=COLORS[1], markersize=4)]
     for place, value in zip(places, area):
         text = 'no object' if value is None else f'{value:.1f}'
-        axes.text(1, place, text, va='center', fontsize=8, color='black')
+        axes.text(1.01, place, text, va='center', fontsize=8,
+                  transform=axes.get_yaxis_transform())
     axes.set_yticks(list(places), names, fontsize=8)
     axes.set_ylim(len(classes) - 0.5, -0.5)
     axes.set_xlim(0, 100)

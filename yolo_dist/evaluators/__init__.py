@@ -15,6 +15,6 @@ from yolo_dist.evaluators.detection_details import (
 
 __all__ = [
     'FALSE', 'classification_details', 'coco_metrics', 'detection_details',
-    'evaluate_classification', 'evaluate_detection', 'find_score_thresh', 'match_detections', 'score_detections',
-    'worst_confusions', 'worst_false_positives', 'worst_misses',
+    'evaluate_classification', 'evaluate_detection', 'find_score_thresh', 'match_detections',
+    'score_detections', 'worst_confusions', 'worst_false_positives', 'worst_misses',
 ]

@@ -43,7 +43,7 @@ def classification_details(results, class_names):
 
 
 def worst_confusions(results, n_pairs, n_of_pair):
-    """Images of the most frequent confusions.
+    """Choose images of the most frequent confusions.
 
     Args:
         results (list of tuple): See :func:`classification_details`.

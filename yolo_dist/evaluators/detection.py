@@ -76,8 +76,10 @@ def precision_recall(results, n_class):
     bboxes, labels, scores, gt_bboxes, gt_labels, gt_difficults = zip(*results)
     precisions, recalls = [None] * n_class, [None] * n_class
     if any(map(len, labels)) or any(map(len, gt_labels)):  # ChainerCV needs one box at least
-        found = calc_detection_voc_prec_rec(
-            bboxes, labels, _ranks(scores), gt_bboxes, gt_labels, gt_difficults)
+        # Precision is no number before the first detection that counts.
+        with np.errstate(invalid='ignore'):
+            found = calc_detection_voc_prec_rec(
+                bboxes, labels, _ranks(scores), gt_bboxes, gt_labels, gt_difficults)
         for i, (precision, recall) in enumerate(zip(*found)):
             if recall is not None:
                 precisions[i], recalls[i] = precision, recall

@@ -128,7 +128,7 @@ def detection_details(results, class_names):
 
 
 def _confusion(result, found, iou, score_thresh, n_class):
-    """Counts of one image, int ``(n_class + 1, n_class + 1)``, see :func:`detection_details`."""
+    """Return the confusion of one image, int ``(n_class + 1, n_class + 1)``."""
     _, label, score, _, gt_label, gt_difficult = result
     counts = np.zeros((n_class + 1, n_class + 1), int)
     is_kept = score >= score_thresh
@@ -166,7 +166,7 @@ def _mean(values):
 
 
 def worst_false_positives(results, class_names, n_chosen, *, n_of_image=2):
-    """False positives of the highest scores.
+    """Choose the false positives of the highest scores.
 
     Args:
         results (list of tuple): See :func:`~yolo_dist.evaluators.score_detections`.
@@ -202,7 +202,7 @@ def _reason(result, iou, i, class_names):
 
 
 def worst_misses(results, score_thresh, n_chosen, *, n_of_image=2):
-    """Largest objects that no detection of ``score_thresh`` or more finds.
+    """Choose the largest objects that no detection of ``score_thresh`` or more finds.
 
     Args:
         results (list of tuple): See :func:`~yolo_dist.evaluators.score_detections`.

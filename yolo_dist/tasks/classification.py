@@ -103,7 +103,7 @@ def create_details(val, results):
 
 
 def format_details(details):
-    """The most frequent confusions, one a line."""
+    """Return the most frequent confusions, one a line."""
     return '\n'.join(['most confused:', *(
         f'  {pair["n_images"]:,} of {details["classes"][pair["true"]]["n_images"]:,} '
         f'{pair["true"]} taken for {pair["predicted"]}' for pair in details['confused'][:5])]

@@ -140,7 +140,7 @@ def create_details(val, results):
 
 
 def format_details(details):
-    """mAP in both metrics, precision and recall at the best F1, COCO's AP."""
+    """Return mAP in both metrics, precision and recall at the best F1, COCO's AP."""
     lines = [f'mAP, 11-point {_ap(details["map_11_point_percent"])}, area under the curve '
              f'{_ap(details["map_area_percent"])}']
     if details['precision_percent'] is not None and details['recall_percent'] is not None:

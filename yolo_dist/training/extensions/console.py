@@ -5,7 +5,6 @@ import time
 import tqdm
 from chainer import training
 
-
 _NO_RESULT = '| held-out set: no object'
 
 
