@@ -87,7 +87,8 @@ def draw_sheet(pictures, title):
                for picture in pictures]
     rows = _rows(aspects, max(1, round(sum(aspects) * _ROW_HEIGHT / _WIDTH)))
     width = min(_WIDTH, min(sum(aspects[i] for i in row) for row in rows) * _MAX_ROW_HEIGHT)
-    heights = [width / sum(aspects[i] for i in row) for row in rows]
+    heights = [(width - _GAP * sum(len(pictures[i].views) for i in row))
+               / sum(aspects[i] for i in row) for row in rows]
     kinds = {box.kind for picture in pictures for boxes in picture.views for box in boxes}
     head = _TITLE_HEIGHT + (_LEGEND_HEIGHT if kinds else 0)
     total = head + sum(heights) + len(rows) * (_CAPTION_HEIGHT + _GAP)
@@ -99,8 +100,9 @@ def draw_sheet(pictures, title):
         top -= _CAPTION_HEIGHT
         left = 0.
         for i in row:
-            _draw_picture(figure, pictures[i], left, top - height, aspects[i] * height, height)
-            left += aspects[i] * height
+            outer = aspects[i] * height + len(pictures[i].views) * _GAP
+            _draw_picture(figure, pictures[i], left, top - height, outer, height)
+            left += outer
         top -= height + _GAP
     _draw_head(figure, title, kinds)
     return figure

@@ -30,7 +30,8 @@ def coco_metrics(results):
         pycocotools, and without any object.
     """
     *predicted, gt_bboxes, gt_labels, gt_difficults = zip(*results)
-    if importlib.util.find_spec('pycocotools') is None or not any(map(len, gt_labels)):
+    if importlib.util.find_spec('pycocotools') is None or all(
+            difficult.all() for difficult in gt_difficults):
         return {}
     areas = [(bbox[:, 2:] - bbox[:, :2]).prod(axis=1) for bbox in gt_bboxes]
     found = eval_detection_coco(*predicted, gt_bboxes, gt_labels, areas, gt_difficults)
