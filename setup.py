@@ -22,7 +22,7 @@ setup(
         'chainercv==0.13.1',
         'defusedxml>=0.7',
         'lmdb>=1.4',
-        'matplotlib>=3.6',
+        'matplotlib>=3.10',  # shows labels that start with an underscore
         'mpi4py>=4,<5',
         'numba>=0.60',
         'numpy>=1.24,<3',

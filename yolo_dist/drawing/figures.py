@@ -119,11 +119,8 @@ def add_legend(figure, handles, labels):
     n_columns = max(1, min(len(labels), int(width / inches_an_entry)))
     n_rows = math.ceil(len(labels) / n_columns)
     figure.set_size_inches(width, height + _INCHES_A_LEGEND_ROW * (n_rows + 0.5))
-    # Set afterwards, as matplotlib leaves out a label that starts with an underscore.
-    legend = figure.legend(handles, [' '] * len(labels), loc='outside lower center',
-                           ncols=n_columns, fontsize=9, frameon=False)
-    for text, label in zip(legend.get_texts(), labels):
-        text.set_text(label)
+    figure.legend(handles, labels, loc='outside lower center', ncols=n_columns, fontsize=9,
+                  frameon=False)
 
 
 def legend_entries(axes):
