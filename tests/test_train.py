@@ -134,7 +134,7 @@ def test_a_run_directory_holds_what_is_needed_to_run_it_again(trained, mpiexec, 
     assert names == sorted(DIGIT_NAMES)
     assert {path.name for path in directory.iterdir()} >= {
         'config.yaml', 'environment.json', 'status.json', 'log.json', 'curves.png',
-        'weights_best.npz', 'weights_final.npz'}
+        'weights_best.npz', 'weights_final.npz', 'evaluation.json'}
     environment = json.loads((directory / 'environment.json').read_text())[0]
     assert environment['packages']['chainer'] == '7.8.1'
     assert environment['git'] is None or environment['git']['commit']
@@ -200,7 +200,7 @@ def test_evaluation_does_not_depend_on_the_number_of_processes(take, mpiexec, tm
         for name, value in final.items():
             assert metrics[name.removeprefix('val/')] == pytest.approx(value, abs=1e-4)
         assert metrics['n_images'] == (7 if model == 'yolo_v3' else 11)
-    assert (directory / 'examples.png').stat().st_size > 10_000
+    assert (directory / 'evaluation/examples.png').stat().st_size > 10_000
     assert 'mAP' in done.stdout if model == 'yolo_v3' else 'top-1' in done.stdout
 
 

@@ -4,8 +4,9 @@ from yolo_dist.command_line import Parser
 from yolo_dist.config import load_config
 from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.launch import fail_together
+from yolo_dist.drawing import save_figure, tolerate_failure
 from yolo_dist.links import load_weights
-from yolo_dist.runs.run_directory import find_weights, write_json
+from yolo_dist.runs.run_directory import find_weights, write_details, write_json
 from yolo_dist.tasks import HELD_OUT, check_data, get_task
 
 
@@ -13,7 +14,8 @@ def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.evaluate', description=(
         'Prints top-1 and top-5 of a classifier, or mAP and the AP of each class of a '
         'detector, on the held-out set of its experiment, and leaves them in evaluation.json '
-        'in the run directory. Any number of processes gives the same result.'))
+        'in the run directory, with the numbers and pictures behind them in evaluation/. Any '
+        'number of processes gives the same result.'))
     parser.add_argument('run', metavar='RUN_DIR_OR_SNAPSHOT', help=(
         'a run directory (its weights_final.npz, else its latest snapshot is taken), or a '
         'weights or snapshot file inside one'))
@@ -54,7 +56,7 @@ def main(argv=None):
         model = task.build_model(config)
         load_weights(model, weights)
     model.to_device(device)
-    metrics = task.evaluate(config, model, val, comm, device)
+    metrics, results = task.evaluate(config, model, val, comm, device)
     if comm.rank == 0:
         for line in data_check.lines:
             print(line)
@@ -65,7 +67,14 @@ def main(argv=None):
                   'n_processes': comm.size, **metrics}
         for path in filter(None, (directory / 'evaluation.json', arguments.json)):
             write_json(path, report)
-        task.draw_examples(config, model, val, directory / 'examples.png')
+        folder = directory / 'evaluation'
+        details = write_details(folder, task.create_details(val, results)
+                                | task.extra_details(results))
+        print(task.format_details(details), flush=True)
+        for name, draw in task.figures(val, results, details).items():
+            with tolerate_failure(folder / f'{name}.png'):
+                save_figure(draw(), folder, name)
+        print(f'pictures: {folder}', flush=True)
     return 0
 
 

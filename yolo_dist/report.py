@@ -40,15 +40,20 @@ def _write_page(page, out):
     return lines
 
 
-def _copy_examples(experiments, out):
+def _copy_pictures(experiments, out):
     """Copy the pictures that `evaluate` drew; return the Markdown lines that show them."""
     lines = []
     for record in (record for experiment in experiments for record in experiment.records):
-        picture = record.directory / 'examples.png'
-        if picture.exists():
-            name = f'examples_{record.config.name.replace("/", "_")}.png'
-            shutil.copyfile(picture, out / name)
-            lines += [f'### Examples, {record.config.name}', '', f'![examples]({name})', '']
+        run = record.config.name
+        for picture in sorted((record.directory / 'evaluation').glob('*.png')):
+            name = f'{picture.stem}_{run.replace("/", "_")}'
+            for file in (picture, picture.with_suffix('.svg')):
+                if file.exists():
+                    shutil.copyfile(file, out / f'{name}{file.suffix}')
+            title = picture.stem.replace('_', ' ')
+            # Between angle brackets a name may hold blanks and parentheses.
+            lines += [f'### {title[0].upper()}{title[1:]}, {run}', '',
+                      f'![{title}](<{name}.png>)', '']
     return lines
 
 
@@ -80,7 +85,7 @@ def main(argv=None):
         text = [line for block in page.blocks for line in (block, '')]
         lines += [*heading, *text, *_write_page(page, out)]
         print('\n'.join([*heading, *text]))
-    lines += _copy_examples(general, out)
+    lines += _copy_pictures(general, out)
     (out / 'report.md').write_text('\n'.join(lines), encoding='utf-8')
     print(f'written: {out / "report.md"}')
     return 0

@@ -14,6 +14,7 @@ from yolo_dist.distributed.device import set_precision
 from yolo_dist.distributed.launch import fail_together, stop_request
 from yolo_dist.distributed.stop_request import INTERRUPTED
 from yolo_dist.distributed.virtual_workers import LocalWorkers
+from yolo_dist.drawing import tolerate_failure
 from yolo_dist.errors import InputError, TrainingDiverged
 from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
@@ -35,7 +36,7 @@ from yolo_dist.tasks import (
     get_task,
     n_skipped,
 )
-from yolo_dist.training.extensions import Interruption
+from yolo_dist.training.extensions import Evaluation, Interruption, check_tensorboard
 from yolo_dist.training.iterators import StreamIterator
 from yolo_dist.training.optimizers import create_optimizer
 from yolo_dist.training.sampler import TrainingStream, create_input_size_schedule
@@ -61,6 +62,9 @@ def parse_arguments(argv=None):
     parser.add_argument('--resume', action='store_true',
                         help='go on from the latest snapshot; starts from nothing where there '
                              'is none, and does nothing where the run is done')
+    parser.add_argument('--tensorboard', action='store_true', help=(
+        'also write event files into RESULTS/NAME/tensorboard: losses, rates, speed, metrics, '
+        'pictures; `tensorboard --logdir RESULTS` shows all runs'))
     parser.add_argument('--plan', action='store_true',
                         help='print what the run will take (iterations, learning rates, memory, '
                              'hours) and train nothing; needs neither MPI nor a GPU')
@@ -89,6 +93,8 @@ def main(argv=None):
             raise InputError('--plan: main() trains; call print_plan() for a plan')
         config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                              results=arguments.results)
+        if arguments.tensorboard:
+            check_tensorboard()
         communicator.check_launch(config)
         section = config.communicator
         communicator.check_communicator(section.name, double_buffering=section.double_buffering)
@@ -153,10 +159,12 @@ def main(argv=None):
         global_batch_size=config.global_batch_size, n_examples=len(train))
     schedule = create_schedule(config)
     interruption = Interruption(comm, stop_request)
+    evaluation = Evaluation(lambda: task.evaluate(config, model, val, comm, device))
     trainer = create_trainer(
         config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
         results=results, interruption=interruption, n_iterations=n_iterations,
-        evaluate=lambda: task.evaluate(config, model, val, comm, device))
+        evaluation=evaluation, draw_for_tensorboard=(
+            (lambda found: task.draw_examples(val, found)) if arguments.tensorboard else None))
     if snapshot is not None:
         load_snapshot(snapshot, trainer)
     workers.share()
@@ -173,7 +181,12 @@ def main(argv=None):
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)
     watchdog.record_in(results.path)
-    return _run(trainer, model, results, n_iterations, comm, interruption)
+    status = _run(trainer, model, results, n_iterations, comm, interruption)
+    if comm.rank == 0 and results.state() == 'done' and evaluation.results is not None:
+        with tolerate_failure(results.path / 'evaluation.json'):
+            results.write_evaluation(evaluation.metrics,
+                                     task.create_details(val, evaluation.results))
+    return status
 
 
 def _run(trainer, model, results, n_iterations, comm, interruption):

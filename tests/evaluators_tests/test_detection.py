@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from yolo_dist.evaluators import score_detections
+from yolo_dist.evaluators import detection_details, score_detections
 
 
 def scored(rng, *, n_images, n_scores):
@@ -38,3 +38,20 @@ def test_equal_scores_keep_the_order_of_the_images(n_scores):
                                    n_scores=n_scores)
     found = score_detections(results, False, ['digit'])
     assert found['map_percent'] == pytest.approx(average_precision(hits, scores), abs=1e-9)
+
+
+NOTHING = np.zeros((0, 4), 'f'), np.zeros(0, 'i'), np.zeros(0, 'f')
+NO_OBJECT = np.zeros((0, 4), 'f'), np.zeros(0, 'i'), np.zeros(0, bool)
+ONE = np.array([[0, 0, 9, 9]], 'f'), np.array([1], 'i')
+
+
+@pytest.mark.parametrize('results', [
+    [(*NOTHING, *NO_OBJECT)], [(*ONE, np.array([0.9], 'f'), *NO_OBJECT)],
+    [(*ONE, np.array([0.9], 'f'), *ONE, np.array([True]))]],
+    ids=['nothing', 'a detection', 'a difficult object'])
+def test_a_set_without_objects_has_no_map(results):
+    """Neither 0 % nor a traceback, whatever is detected; the details survive, too."""
+    metrics = score_detections(2 * results, True, ['a', 'b'])
+    assert metrics == {'map_percent': None, 'ap_percent': {'a': None, 'b': None}, 'n_images': 2}
+    details = detection_details(2 * results, ['a', 'b'])
+    assert details['map_area_percent'] is None and details['recall_percent'] is None

@@ -1,12 +1,25 @@
 """What all figures share: files, colours, legends, words on axes without data."""
 
+import contextlib
+import functools
 import math
+import os
+import pathlib
+import sys
+import warnings
 
 import matplotlib
+from matplotlib import font_manager
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+# Of Okabe and Ito: told apart with any colour vision. Without yellow, too pale for a line, and
+# black, which is the paper's.
+COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00')
 PAPER = {'color': 'black', 'marker': '*', 'markersize': 12, 'linestyle': 'none'}
 GREY = '0.45'
+WRONG = COLORS[1]
 
 _INCHES_A_CHARACTER = 0.085
 _INCHES_A_LEGEND_ROW = 0.2
@@ -29,18 +42,76 @@ def create_figure(width, height, n_rows=1, n_columns=1):
 
 
 def save_figure(figure, directory, name):
-    """Write a figure as ``name.png`` and ``name.svg``.
+    """Write a figure as ``name.png`` and ``name.svg``, each whole or not at all.
 
     The files hold neither date nor random names: the same results give the same
     files.
     """
-    figure.savefig(directory / f'{name}.png', dpi=110, metadata={'Software': None})
-    with matplotlib.rc_context({'svg.hashsalt': 'yolo_dist'}):
-        figure.savefig(directory / f'{name}.svg', metadata={'Date': None, 'Creator': None})
+    for kind in ('png', 'svg'):
+        temporary = pathlib.Path(directory) / f'.{name}.{kind}'
+        try:
+            write_figure(figure, temporary, kind)
+            os.replace(temporary, temporary.with_name(f'{name}.{kind}'))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_figure(figure, file, kind='png'):
+    """Write a figure with all names as they are, ``$`` and letters of any script included.
+
+    Args:
+        figure (matplotlib.figure.Figure): The figure.
+        file (str, ~pathlib.Path or file): Where to write.
+        kind ({'png', 'svg'}): Its format.
+    """
+    # Labels of a logarithmic axis are powers: the only formulas.
+    powers = {label for axis in figure.findobj(Axis) if axis.get_scale() == 'log'
+              for label in axis.get_ticklabels(which='both')}
+    texts = [text for text in figure.findobj(Text) if text not in powers]
+    for text in texts:
+        text.set_parse_math(False)
+    fonts = _fonts_for(frozenset(''.join(text.get_text() for text in texts)))
+    settings = {'svg.hashsalt': 'yolo_dist',
+                'font.sans-serif': [*matplotlib.rcParams['font.sans-serif'], *fonts]}
+    empty = {'png': ('Software',), 'svg': ('Date', 'Creator')}[kind]
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Glyph .* missing')
+        figure.savefig(file, format=kind, dpi=110, metadata=dict.fromkeys(empty))
+
+
+@functools.cache
+def _fonts_for(letters):
+    """Return installed fonts for those letters that matplotlib's own font does not have."""
+    def letters_of(path):
+        return set(map(chr, font_manager.get_font(path).get_charmap()))
+
+    missing = {letter for letter in letters if letter.isprintable()}
+    missing -= letters_of(font_manager.findfont('DejaVu Sans'))
+    fonts = []
+    for font in font_manager.fontManager.ttflist if missing else []:
+        # The last resort has a sign for each script, no letters.
+        if 'resort' not in font.name.lower() and missing & (found := letters_of(font.fname)):
+            fonts.append(font.name)
+            missing -= found
+    return fonts
+
+
+@contextlib.contextmanager
+def tolerate_failure(picture):
+    """Let no picture end a run: what goes wrong inside is one line on standard error.
+
+    Args:
+        picture (str or ~pathlib.Path): What is drawn inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+        print(f'warning: {picture} was not written ({reason})', file=sys.stderr, flush=True)
 
 
 def add_legend(figure, handles, labels):
-    """Put one legend below all axes and makes the figure as much higher as it needs."""
+    """Put one legend below all axes and make the figure as much higher as it needs."""
     if not handles:
         return
     width, height = figure.get_size_inches()
@@ -80,10 +151,7 @@ def shades(n):
 
 def distinct_colors(n):
     """Colours of ``n`` lines without an order."""
-    if n <= 10:
-        return [f'C{i}' for i in range(n)]
-    color_map = matplotlib.colormaps['turbo']
-    return [color_map(0.05 + 0.9 * i / (n - 1)) for i in range(n)]
+    return list(COLORS[:n]) if n <= len(COLORS) else shades(n)
 
 
 def label_worker_axis(axes, n_workers):

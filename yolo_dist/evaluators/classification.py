@@ -1,6 +1,7 @@
 import chainer
 import numpy as np
 
+from yolo_dist.evaluators.shards import gather_in_order
 from yolo_dist.training.iterators import iterate_batches
 
 
@@ -9,7 +10,7 @@ def evaluate_classification(model, dataset, comm, *, batch_size, n_loader_proces
     """Top-1 and top-5 accuracy over a whole set.
 
     Every process takes each P-th image; correct answers are counted, not
-    averaged, so the result does not depend on P. Collective.
+    averaged, so the result does not depend on P. Images are not kept. Collective.
 
     Args:
         model (chainer.Link): ``imgs -> (B, n_class)`` logits.
@@ -21,10 +22,13 @@ def evaluate_classification(model, dataset, comm, *, batch_size, n_loader_proces
         device (chainer.backend.Device): Where to compute.
 
     Returns:
-        dict: In all processes: ``top1_accuracy_percent``,
-        ``top5_accuracy_percent`` (of at most five classes: 100), ``n_images``.
+        tuple: In all processes a dict of ``top1_accuracy_percent``,
+        ``top5_accuracy_percent`` (of at most five classes: 100), ``n_images``; at the root also
+        ``(true label, predicted label, its probability)`` of each image, ``None`` in other
+        processes.
     """
     counts = np.zeros(3, dtype=np.int64)
+    results = []
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         for batch in iterate_batches(dataset, batch_size, n_loader_processes,
                                      shard=comm.rank, n_shards=comm.size):
@@ -36,6 +40,9 @@ def evaluate_classification(model, dataset, comm, *, batch_size, n_loader_proces
             # and so does a logit that is not a number.
             rank = len(logits[0]) - (logits < of_label).sum(axis=1)
             counts += ((rank <= 1).sum(), (rank <= 5).sum(), len(labels))
+            probability = 1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)
+            results += zip(labels.tolist(), logits.argmax(axis=1).tolist(), probability.tolist())
     top1, top5, n_images = comm.allreduce_obj(counts).tolist()
-    return {'top1_accuracy_percent': 100 * top1 / n_images,
-            'top5_accuracy_percent': 100 * top5 / n_images, 'n_images': n_images}
+    metrics = {'top1_accuracy_percent': 100 * top1 / n_images,
+               'top5_accuracy_percent': 100 * top5 / n_images, 'n_images': n_images}
+    return metrics, gather_in_order(comm, results)

@@ -1,6 +1,7 @@
 import numpy as np
-from chainercv.evaluations import eval_detection_voc
+from chainercv.evaluations import calc_detection_voc_ap, calc_detection_voc_prec_rec
 
+from yolo_dist.evaluators.shards import gather_in_order
 from yolo_dist.training.iterators import iterate_batches
 
 
@@ -10,7 +11,7 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
 
     Every process reads and detects each P-th image; the detections are gathered
     and the curves computed once over all of them. Objects marked difficult count
-    neither for nor against. Collective.
+    neither for nor against. Images are not kept. Collective.
 
     Args:
         model (chainer.Link): Has ``predict``, with its thresholds set.
@@ -24,8 +25,8 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
         class_names (sequence of str): Names for the classes.
 
     Returns:
-        dict: In all processes: ``map_percent``, ``ap_percent``
-        (``{class name: AP or None if the set has no such object}``), ``n_images``.
+        tuple: The metrics in all processes, see :func:`score_detections`; the results of all
+        images at the root, as its argument, ``None`` in other processes.
     """
     results = []
     for batch in iterate_batches(dataset, batch_size, n_loader_processes,
@@ -33,15 +34,13 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
         imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
         predicted = model.predict(imgs, insize=input_size_px)
         results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
-    gathered = comm.gather_obj(results)
+    # Equal scores keep their order in the curve, so the order of images must be the
+    # data set's for any number of processes.
+    results = gather_in_order(comm, results)
     metrics = None
-    if comm.rank == 0:
-        # Equal scores keep their order in the curve, so the order of images must be the
-        # data set's for any number of processes.
-        n_images = sum(len(part) for part in gathered)
-        in_order = [gathered[i % comm.size][i // comm.size] for i in range(n_images)]
-        metrics = score_detections(in_order, use_07_metric, class_names)
-    return comm.bcast_obj(metrics)
+    if results is not None:
+        metrics = score_detections(results, use_07_metric, class_names)
+    return comm.bcast_obj(metrics), results
 
 
 def score_detections(results, use_07_metric, class_names):
@@ -54,17 +53,52 @@ def score_detections(results, use_07_metric, class_names):
         class_names (sequence of str): Names for the classes.
 
     Returns:
-        dict: See :func:`evaluate_detection`.
+        dict: ``map_percent``, ``None`` if the set has no object;
+        ``ap_percent`` (``{class name: AP or None if the set has no such object}``), ``n_images``.
     """
-    bboxes, labels, scores, *truth = zip(*results)
-    scored = eval_detection_voc(bboxes, labels, _ranks(scores), *truth,
-                                use_07_metric=use_07_metric)
-    ap = np.full(len(class_names), np.nan)
-    ap[:len(scored['ap'])] = scored['ap']
-    return {'map_percent': 100 * float(np.nanmean(ap)) if not np.isnan(ap).all() else 0.0,
-            'ap_percent': {name: None if np.isnan(value) else 100 * float(value)
-                           for name, value in zip(class_names, ap)},
-            'n_images': len(results)}
+    ap = average_precisions(*precision_recall(results, len(class_names)), use_07_metric)
+    known = [value for value in ap if value is not None]
+    return {'map_percent': float(np.mean(known)) if known else None,
+            'ap_percent': dict(zip(class_names, ap)), 'n_images': len(results)}
+
+
+def precision_recall(results, n_class):
+    """Precision and recall of each class, a point for each detection by falling score.
+
+    Args:
+        results (list of tuple): See :func:`score_detections`.
+        n_class (int): Number of classes.
+
+    Returns:
+        tuple of lists: For each class precision and recall, float ``(R,)``, 0 to 1; ``None``
+        where the set has no such object.
+    """
+    bboxes, labels, scores, gt_bboxes, gt_labels, gt_difficults = zip(*results)
+    precisions, recalls = [None] * n_class, [None] * n_class
+    if any(map(len, labels)) or any(map(len, gt_labels)):  # ChainerCV needs one box at least
+        # Precision is no number before the first detection that counts.
+        with np.errstate(invalid='ignore'):
+            found = calc_detection_voc_prec_rec(
+                bboxes, labels, _ranks(scores), gt_bboxes, gt_labels, gt_difficults)
+        for i, (precision, recall) in enumerate(zip(*found)):
+            if recall is not None:
+                precisions[i], recalls[i] = precision, recall
+    return precisions, recalls
+
+
+def average_precisions(precisions, recalls, use_07_metric):
+    """AP of each class.
+
+    Args:
+        precisions (list): See :func:`precision_recall`.
+        recalls (list): See :func:`precision_recall`.
+        use_07_metric (bool): See :func:`evaluate_detection`.
+
+    Returns:
+        list of float: AP in percent, ``None`` where the set has no such object.
+    """
+    ap = calc_detection_voc_ap(precisions, recalls, use_07_metric=use_07_metric)
+    return [None if np.isnan(value) else 100 * float(value) for value in ap]
 
 
 def _ranks(scores):

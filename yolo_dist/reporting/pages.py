@@ -17,6 +17,7 @@ from yolo_dist.planning.speed_up_model import (
 )
 from yolo_dist.reporting.accuracy_curves import draw_accuracy_curves
 from yolo_dist.reporting.batch_size import draw_batch_size
+from yolo_dist.reporting.by_class import class_blocks
 from yolo_dist.reporting.loss_curves import draw_loss_curves, loss_csv_lines, loss_table
 from yolo_dist.reporting.outcome_grid import draw_outcome_grid, outcome_table
 from yolo_dist.reporting.speed_up import (
@@ -74,7 +75,8 @@ def general_page(experiments):
         figures[f'curves_{task}'] = learning_curves({
             record.config.name: record.log for record in records
             if record.log and record.config.task == task})
-    return Page('Runs', [comparison_table(records), *_notes(records)], figures,
+    by_class = [block for record in records for block in class_blocks(record)]
+    return Page('Runs', [comparison_table(records), *_notes(records), *by_class], figures,
                 {experiment.name.replace('/', '_'): metric_lines(experiment)
                  for experiment in experiments})
 

@@ -58,6 +58,7 @@ class Record:
         metrics: Final ``{metric: value}``; empty until the run is done. A run
             that diverged has none.
         log: Entries of ``log.json``.
+        details: What lies behind its last evaluation; empty without one.
         throughput (Throughput): Of a throughput run that has ended, else ``None``.
         device: What it ran on last, in words; empty where that is not recorded.
         problems: What is wrong with its directory, one sentence each.
@@ -72,6 +73,7 @@ class Record:
     reason: str = ''
     metrics: dict = dataclasses.field(default_factory=dict)
     log: list = dataclasses.field(default_factory=list)
+    details: dict = dataclasses.field(default_factory=dict)
     throughput: Throughput | None = None
     device: str = ''
     problems: tuple = ()
@@ -165,6 +167,7 @@ def read_record(directory, planned=None, *, row=None):
 
     config = tolerated(load_config, directory / 'config.yaml', planned)
     log = tolerated(_read_log, directory / 'log.json', [])
+    details = tolerated(read_json, directory / 'evaluation/details.json', None)
     throughput = tolerated(_read_throughput, directory / 'throughput.json', None)
     status = tolerated(_read_status, directory / 'status.json', {})
     state = status.get('state', 'half written')
@@ -175,6 +178,7 @@ def read_record(directory, planned=None, *, row=None):
     return Record(
         row, config.run.seed, planned, config, directory, state=state,
         reason=status.get('reason', ''), metrics=metrics if state == 'done' else {}, log=log,
+        details=details or {},
         throughput=throughput if state == 'done' else None,
         device=tolerated(_read_device, directory / 'environment.json', ''),
         problems=tuple(problems))

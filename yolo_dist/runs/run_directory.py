@@ -14,8 +14,11 @@
 ``weights_final.npz``       model at the end
 ``throughput.json``         speed, of a throughput run
 ``curves.png``              learning curves so far
-``examples.png``            held-out images with predictions, by ``evaluate``
-``evaluation.json``         what ``evaluate`` printed last
+``evaluation.json``         metrics of the last evaluation: at the end of training,
+                            or by ``evaluate``
+``evaluation/``             what lies behind them: ``details.json``; by ``evaluate``
+                            also figures, each as PNG and SVG
+``tensorboard/``            event files of ``train --tensorboard``
 ==========================  ====================================================
 """
 
@@ -23,6 +26,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -127,6 +131,22 @@ def read_json(path):
         return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
+
+
+def write_details(folder, details):
+    """Write ``details.json`` into a folder that then holds nothing of an earlier evaluation.
+
+    Args:
+        folder (pathlib.Path): ``evaluation/`` of a run directory.
+        details (dict): For JSON.
+
+    Returns:
+        dict: ``details``.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    write_json(folder / 'details.json', details)
+    return details
 
 
 def save_weights(path, model):
@@ -252,6 +272,13 @@ class RunDirectory:
     def write_throughput(self, figures):
         """Record what a throughput run measured."""
         write_json(self.path / 'throughput.json', figures)
+
+    def write_evaluation(self, metrics, details):
+        """Record the evaluation at the end of training and the numbers behind it."""
+        write_json(self.path / 'evaluation.json', {
+            'weights': 'weights_final.npz', 'overrides': [], 'n_processes': self.n_processes,
+            **metrics})
+        write_details(self.path / 'evaluation', details)
 
     def write_status(self, state, **details):
         """Record the state of the run and, at its end, its metrics."""

@@ -13,9 +13,14 @@ Each task is a module with the same names:
 ``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it
 ``build_train_chain(config, model)``  the link that returns the loss
 ``convert(batch, device)``          examples -> arguments of the train chain
-``evaluate(config, model, val, comm, device)``  metrics on the held-out set
+``evaluate(config, model, val, comm, device)``  metrics on the held-out set; at the root also
+                                    the result for each image
 ``format_metrics(metrics)``         the metrics as text
-``draw_examples(config, model, val, path)``  a picture of some predictions
+``create_details(val, results)``    the numbers behind the metrics
+``extra_details(results)``          those that take long, for `evaluate` alone
+``format_details(details)``         the most important of them as text
+``draw_examples(val, results)``     a figure of some images with their predictions
+``figures(val, results, details)``  ``{name: callable that draws it}``; images are read again
 ``predict(model, imgs, class_names)``  what is found in each image, as JSON can hold it
 ``format_prediction(found)``        that of one image as a line of text
 ``draw_prediction(img, found, class_names)``  that image with it

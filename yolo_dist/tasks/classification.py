@@ -1,13 +1,26 @@
 """ImageNet-style classification with Darknet19 and Darknet53 (sec. 4.1)."""
 
-import chainer
+from os.path import basename as file_name
+
 import numpy as np
 from chainer.datasets import TransformDataset
 
 from yolo_dist.datasets import SyntheticClassification, load_imagenet, open_file_tree
-from yolo_dist.drawing import draw_classifications, draw_lines, drawable_name, spread_indices
+from yolo_dist.drawing import (
+    WRONG,
+    Picture,
+    draw_confusion,
+    draw_lines,
+    draw_sheet,
+    drawable_name,
+    spread_indices,
+)
 from yolo_dist.errors import InputError
-from yolo_dist.evaluators import evaluate_classification
+from yolo_dist.evaluators import (
+    classification_details,
+    evaluate_classification,
+    worst_confusions,
+)
 from yolo_dist.formats import read_any_weights
 from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
 from yolo_dist.transforms import ClassificationTrainTransform, centre_crop
@@ -127,15 +140,50 @@ def format_metrics(metrics):
             f'top-5 accuracy {metrics["top5_accuracy_percent"]:6.2f} %')
 
 
-def draw_examples(config, model, val, path):
-    """Draw held-out images under their predicted class."""
-    crop = _CentreCrop(config.data.evaluation.input_size_px)
-    indices = spread_indices(len(val))
-    examples = [crop(val[i]) for i in indices]
-    imgs, _ = convert(examples, model.device)
-    with chainer.using_config('train', False), chainer.no_backprop_mode():
-        predicted = chainer.backends.cuda.to_cpu(model(imgs).array).argmax(axis=1)
-    draw_classifications(examples, predicted, val.class_names, path)
+def create_details(val, results):
+    """Which class is taken for which."""
+    return classification_details(results, val.class_names)
+
+
+def extra_details(results):
+    """Nothing more."""
+    return {}
+
+
+def format_details(details):
+    """Return the most frequent confusions, one a line."""
+    return '\n'.join(['most confused:', *(
+        f'  {pair["n_images"]:,} of {details["classes"][pair["true"]]["n_images"]:,} '
+        f'{pair["true"]} taken for {pair["predicted"]}' for pair in details['confused'][:5])]
+        if details['confused'] else ['no image is taken for another class'])
+
+
+def draw_examples(val, results):
+    """Draws held-out images under their predicted class."""
+    return draw_sheet([_picture(val, i, results[i]) for i in spread_indices(len(val))],
+                      'held-out images')
+
+
+def _picture(val, i, result):
+    true, predicted, probability = result
+    guess = f'{val.class_names[predicted]} {probability:.2f}'
+    if true == predicted:
+        return Picture(val[i][0], f'{file_name(val.image_path(i))}\n{guess}')
+    return Picture(val[i][0], f'{file_name(val.image_path(i))}\n{guess}, is '
+                   f'{val.class_names[true]}', color=WRONG)
+
+
+def figures(val, results, details):
+    """Examples, the confusion matrix of up to 50 classes, images of the most confused pairs."""
+    drawn = {'examples': lambda: draw_examples(val, results)}
+    if details['confusion']:
+        drawn['confusion'] = lambda: draw_confusion(details['confusion'], val.class_names)
+    worst = worst_confusions(results, n_pairs=8, n_of_pair=3)
+    if worst:
+        drawn['confused'] = lambda: draw_sheet(
+            [_picture(val, i, results[i]) for i in worst],
+            'the most confused pairs of classes, the surest mistakes of each')
+    return drawn
 
 
 def predict(model, imgs, class_names):

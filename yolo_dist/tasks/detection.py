@@ -1,5 +1,8 @@
 """Pascal-VOC-style detection with YOLOv2 and YOLOv3 (sec. 4.2, 4.3)."""
 
+import sys
+from os.path import basename as file_name
+
 import numpy as np
 
 from yolo_dist.datasets import (
@@ -9,9 +12,27 @@ from yolo_dist.datasets import (
     fit_anchors,
     mean_iou,
 )
-from yolo_dist.drawing import draw_boxes, draw_detections, spread_indices
+from yolo_dist.drawing import (
+    Box,
+    Picture,
+    draw_ap_by_class,
+    draw_boxes,
+    draw_confusion,
+    draw_precision_recall,
+    draw_sheet,
+    spread_indices,
+)
 from yolo_dist.errors import InputError
-from yolo_dist.evaluators import evaluate_detection
+from yolo_dist.evaluators import (
+    FALSE,
+    coco_metrics,
+    detection_details,
+    evaluate_detection,
+    find_score_thresh,
+    match_detections,
+    worst_false_positives,
+    worst_misses,
+)
 from yolo_dist.formats import read_any_weights
 from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3, load_backbone
 from yolo_dist.transforms import DetectionTrainTransform
@@ -21,6 +42,7 @@ METRIC = 'map_percent'
 # Of a box, in the order of ChainerCV's arrays.
 _CORNERS = ('y_min', 'x_min', 'y_max', 'x_max')
 _MAX_NAMED = 8  # objects in a line of text
+_N_MISTAKES = 20
 
 _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 
@@ -145,17 +167,114 @@ def evaluate(config, model, val, comm, device):
 def format_metrics(metrics):
     """AP of each class, then their mean."""
     width = max(len(name) for name in [*metrics['ap_percent'], 'mAP'])
-    lines = [f'{name:<{width}}  ' + ('no object' if ap is None else f'{ap:6.2f} %')
-             for name, ap in metrics['ap_percent'].items()]
-    return '\n'.join([*lines, f'{"mAP":<{width}}  {metrics["map_percent"]:6.2f} %'])
+    return '\n'.join(f'{name:<{width}}  {_ap(value)}' for name, value in
+                     [*metrics['ap_percent'].items(), ('mAP', metrics['map_percent'])])
 
 
-def draw_examples(config, model, val, path):
-    """Draw held-out images with what ``predict`` finds in them."""
-    imgs = [val[i][0] for i in spread_indices(len(val))]
-    model.use_preset('visualize')
-    bboxes, labels, scores = model.predict(imgs, insize=config.data.evaluation.input_size_px)
-    draw_detections(imgs, bboxes, labels, scores, val.class_names, path)
+def _ap(value):
+    return 'no object' if value is None else f'{value:6.2f} %'
+
+
+def create_details(val, results):
+    """Numbers behind the mAP."""
+    return detection_details(results, val.class_names)
+
+
+def extra_details(results):
+    """COCO's AP where pycocotools is installed: minutes for thousands of images."""
+    try:
+        return {'coco': coco_metrics(results)}
+    except Exception as error:  # an extra: what it cannot do is no loss
+        print(f'warning: pycocotools failed ({type(error).__name__}: {error})', file=sys.stderr)
+        return {}
+
+
+def format_details(details):
+    """Return mAP in both metrics, precision and recall at the best F1, COCO's AP."""
+    lines = [f'mAP, 11-point {_ap(details["map_11_point_percent"])}, area under the curve '
+             f'{_ap(details["map_area_percent"])}']
+    if details['precision_percent'] is not None and details['recall_percent'] is not None:
+        lines.append(f'best F1 at score {details["score_thresh"]:.3f}: precision '
+                     f'{details["precision_percent"]:.1f} %, recall '
+                     f'{details["recall_percent"]:.1f} %')
+    if details.get('coco'):
+        lines.append('COCO ' + ', '.join(
+            f'{name.removesuffix("_percent").replace("_", " ").upper()} '
+            + ('-' if value is None else f'{value:.1f}')
+            for name, value in details['coco'].items()) + ' %')
+    return '\n'.join(lines)
+
+
+def draw_examples(val, results, thresh=None):
+    """Draws held-out images: the objects, beside them what is detected."""
+    thresh = find_score_thresh(results) if thresh is None else thresh
+    pictures = []
+    for i in spread_indices(len(val), 10):
+        truth, detected = _views(results[i], thresh, val.class_names)
+        n_of = {kind: sum(box.kind == kind for box in detected)
+                for kind in ('found', 'missed', 'false')}
+        words = ', '.join(f'{n} {kind}' for kind, n in n_of.items() if n) or 'no object'
+        pictures.append(Picture(val[i][0], f'{file_name(val.image_path(i))}\n{words}',
+                                [truth, detected]))
+    return draw_sheet(pictures, f'objects (left) and detections from score {thresh:.2f} (right)')
+
+
+def _views(result, thresh, class_names):
+    """Boxes of the objects, and of the detections with the objects that they miss."""
+    bbox, label, score, gt_bbox, gt_label, gt_difficult = result
+    found, _ = match_detections(*result)
+    kept = np.flatnonzero(score >= thresh)
+    truth = [Box(bb, class_names[k], 'ignored' if is_difficult else 'object')
+             for bb, k, is_difficult in zip(gt_bbox, gt_label, gt_difficult)]
+    missed = set(np.flatnonzero(~gt_difficult)) - set(found[kept])
+    detected = [Box(gt_bbox[j], f'missed {class_names[gt_label[j]]}', 'missed') for j in missed]
+    detected += [
+        Box(bbox[i], f'{class_names[label[i]]} {score[i]:.2f}',
+            'found' if found[i] >= 0 else 'false' if found[i] == FALSE else 'ignored')
+        for i in kept]
+    return truth, detected
+
+
+def figures(val, results, details):
+    """AP by class, precision-recall curves, confusion, examples, the worst mistakes."""
+    thresh, names = details['score_thresh'], val.class_names
+    drawn = {
+        'examples': lambda: draw_examples(val, results, thresh),
+        'ap_by_class': lambda: draw_ap_by_class(details),
+        'precision_recall': lambda: draw_precision_recall(details),
+        'confusion': lambda: draw_confusion(
+            details['confusion'], [*names, 'background'],
+            note=f'detections from score {thresh:.2f}; last column: objects that none of them '
+                 'finds,\nlast row: detections of no object')}
+    false = worst_false_positives(results, names, _N_MISTAKES)
+    if false:
+        drawn['false_positives'] = lambda: draw_sheet(
+            [_false_positive(val, results, *one) for one in false],
+            'false positives of the highest scores')
+    missed = worst_misses(results, thresh, _N_MISTAKES)
+    if missed:
+        drawn['misses'] = lambda: draw_sheet(
+            [_miss(val, results, *one) for one in missed],
+            f'largest objects that no detection from score {thresh:.2f} finds')
+    return drawn
+
+
+def _false_positive(val, results, image, i, reason):
+    bbox, label, score, gt_bbox, gt_label, gt_difficult = results[image]
+    name = val.class_names[label[i]]
+    boxes = [Box(bb, val.class_names[k], 'ignored' if is_difficult else 'object')
+             for bb, k, is_difficult in zip(gt_bbox, gt_label, gt_difficult)]
+    boxes.append(Box(bbox[i], f'{name} {score[i]:.2f}', 'false'))
+    return Picture(val[image][0], f'{file_name(val.image_path(image))}\n'
+                   f'{name} {score[i]:.2f}: {reason}', [boxes])
+
+
+def _miss(val, results, image, j, score):
+    _, _, _, gt_bbox, gt_label, _ = results[image]
+    name = val.class_names[gt_label[j]]
+    why = 'nothing there' if score is None else f'score {score:.2f}'
+    return Picture(val[image][0], f'{file_name(val.image_path(image))}\n{name}: {why}',
+                   [[Box(gt_bbox[j], name, 'missed')]])
 
 
 def predict(model, imgs, class_names):

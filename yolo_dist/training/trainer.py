@@ -9,11 +9,11 @@ from yolo_dist.training.extensions import (
     BestWeights,
     Console,
     Curves,
-    Evaluation,
     Float16SumReport,
     LearningRate,
     ReportMean,
     RunIdentity,
+    TensorBoard,
     Throughput,
 )
 
@@ -51,8 +51,8 @@ def last_iteration(config, n_iterations, updater):
                 if i == n_iterations or updater.epoch_detail_at(i) >= stop)
 
 
-def create_trainer(config, updater, model, *, workers, schedule, evaluate, metric, comm, results,
-                   interruption, n_iterations):
+def create_trainer(config, updater, model, *, workers, schedule, evaluation, metric, comm,
+                   results, interruption, n_iterations, draw_for_tensorboard=None):
     """Make the trainer with all of its extensions.
 
     Args:
@@ -61,12 +61,14 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
         model (chainer.Link): The model inside the train chain.
         workers (~yolo_dist.distributed.virtual_workers.LocalWorkers): The workers of this process.
         schedule (~yolo_dist.training.schedules.Schedule): The learning rate.
-        evaluate (callable): Without arguments, returns metrics. Collective.
+        evaluation (~yolo_dist.training.extensions.Evaluation): On the held-out set.
         metric (str): The metric that chooses the best weights.
         comm (chainermn.CommunicatorBase): The communicator.
         results (~yolo_dist.runs.run_directory.RunDirectory): Where results go.
         interruption (~yolo_dist.training.extensions.Interruption): What may end the session.
         n_iterations (int): Length of the whole run.
+        draw_for_tensorboard (callable): Draws the results of an evaluation; ``None`` writes no
+            event files.
 
     Returns:
         chainer.training.Trainer: Ready to run or to be resumed.
@@ -95,7 +97,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
         trainer.extend(Float16SumReport(comm, report_trigger))
     trainer.extend(BatchStatisticsMean(workers, comm),
                    trigger=any_of(evaluation_trigger, snapshot_trigger))
-    trainer.extend(Evaluation(evaluate), trigger=evaluation_trigger)
+    trainer.extend(evaluation, trigger=evaluation_trigger)
 
     # Of the root alone.
     if comm.rank == 0:
@@ -104,6 +106,9 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
                        trigger=evaluation_trigger)
         trainer.extend(Curves(config.name, results.path), trigger=evaluation_trigger)
         trainer.extend(Console(n_iterations, report_trigger))
+        if draw_for_tensorboard is not None:
+            trainer.extend(TensorBoard(results.path / 'tensorboard', report_trigger, evaluation,
+                                       draw_for_tensorboard))
         trainer.extend(
             chainer_extensions.snapshot(
                 filename='snapshot_iter_{.updater.iteration}.npz',

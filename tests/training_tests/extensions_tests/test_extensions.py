@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from yolo_dist.errors import TrainingDiverged
-from yolo_dist.training.extensions import BestWeights, Console, LearningRate, ReportMean
+from yolo_dist.training.extensions import (
+    BestWeights,
+    Console,
+    Curves,
+    Evaluation,
+    LearningRate,
+    ReportMean,
+)
 from yolo_dist.training.schedules import ConstantDecay, Schedule
 from yolo_dist.training.trainer import any_of, every_epochs, every_iterations
 
@@ -115,3 +122,27 @@ def test_a_batch_log_has_plain_lines():
     assert 'iteration 2/4' in lines[0] and 'lr 0.25' in lines[0] and 'loss 1.5' in lines[0]
     assert 'mAP 60.00 %' in lines[1]
     assert '\r' not in out.getvalue() and '\x1b' not in out.getvalue()
+
+
+def test_an_evaluation_without_objects_is_no_result(tmp_path):
+    """Nothing is the best of it, and the log says why there is no number."""
+    trainer = create_trainer(1)
+    evaluation = Evaluation(lambda: ({'map_percent': None, 'n_images': 3}, ['found']))
+    evaluation(trainer)
+    assert trainer.observation == {'val/map_percent': None} and evaluation.results == ['found']
+    BestWeights(chainer.links.Linear(2, 1), 'val/map_percent', tmp_path / 'best.npz')(trainer)
+    assert not list(tmp_path.iterdir())
+    out = io.StringIO()
+    console = Console(4, every_iterations(1), out=out)
+    console.initialize(create_trainer(0))
+    console(trainer)
+    assert 'held-out set: no object' in out.getvalue()
+
+
+def test_curves_that_cannot_be_drawn_do_not_end_a_training(tmp_path, capsys):
+    """One line says so; no half-written file is left."""
+    (tmp_path / 'log.json').write_text('[{"epoch_detail": 1, "train/loss": "no number"}]')
+    Curves('run', tmp_path)(create_trainer(1))
+    warning, = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f'warning: {tmp_path / "curves.png"} was not written (')
+    assert [path.name for path in tmp_path.iterdir()] == ['log.json']

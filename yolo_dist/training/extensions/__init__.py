@@ -10,9 +10,11 @@ from yolo_dist.training.extensions.interruption import Interruption
 from yolo_dist.training.extensions.learning_rate import LearningRate
 from yolo_dist.training.extensions.report_mean import ReportMean
 from yolo_dist.training.extensions.run_identity import RunIdentity
+from yolo_dist.training.extensions.tensorboard import TensorBoard, check_tensorboard
 from yolo_dist.training.extensions.throughput import Throughput
 
 __all__ = [
     'BatchStatisticsMean', 'BestWeights', 'Console', 'Curves', 'Evaluation', 'Float16SumReport',
-    'Interruption', 'LearningRate', 'ReportMean', 'RunIdentity', 'Throughput',
+    'Interruption', 'LearningRate', 'ReportMean', 'RunIdentity', 'TensorBoard', 'Throughput',
+    'check_tensorboard',
 ]

@@ -8,7 +8,7 @@ class BestWeights(training.Extension):
 
     Args:
         model (chainer.Link): The model.
-        metric (str): Observation to compare; more is better.
+        metric (str): Observation to compare; more is better, ``None`` is no result.
         path (pathlib.Path): Where to write the weights.
     """
 
@@ -22,7 +22,7 @@ class BestWeights(training.Extension):
 
     def __call__(self, trainer):
         value = trainer.observation[self._metric]
-        if value > self._best:
+        if value is not None and value > self._best:
             self._best = value
             save_weights(self._path, self._model)
 

@@ -6,6 +6,8 @@ import time
 import tqdm
 from chainer import training
 
+_NO_RESULT = '| held-out set: no object'
+
 
 def _duration(seconds):
     minutes, seconds = divmod(round(seconds), 60)
@@ -75,8 +77,9 @@ class Console(training.Extension):
         iteration = trainer.updater.iteration
         seconds = time.perf_counter() - self._began_at
         left = seconds / (iteration - self._first_iteration) * (self._n_iterations - iteration)
-        values = [form.format(trainer.observation[key]) for key, form in self._COLUMNS
-                  if key in trainer.observation]
+        values = [_NO_RESULT if trainer.observation[key] is None
+                  else form.format(trainer.observation[key])
+                  for key, form in self._COLUMNS if key in trainer.observation]
         return (f'epoch {trainer.updater.epoch_detail:7.2f}  '
                 f'iteration {iteration:>{len(str(self._n_iterations))}}/{self._n_iterations}  '
                 f'{"  ".join(values)}  left {_duration(left)}')

@@ -1,6 +1,6 @@
 from chainer import training
 
-from yolo_dist.drawing import draw_curves
+from yolo_dist.drawing import draw_curves, tolerate_failure
 from yolo_dist.runs.run_directory import read_json, write_whole
 
 
@@ -20,4 +20,6 @@ class Curves(training.Extension):
 
     def __call__(self, trainer):
         logs = {self._name: read_json(self._directory / 'log.json') or []}
-        write_whole(self._directory / 'curves.png', lambda path: draw_curves(logs, path))
+        path = self._directory / 'curves.png'
+        with tolerate_failure(path):
+            write_whole(path, lambda temporary: draw_curves(logs, temporary))

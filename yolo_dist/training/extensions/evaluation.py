@@ -7,23 +7,28 @@ class Evaluation(training.Extension):
     """Evaluates the model on the held-out set, all processes together.
 
     Reports:
-        ``val/...``: Each number that the evaluation returns, such as
-        ``val/top1_accuracy_percent`` or ``val/map_percent``.
+        ``val/...``: Each percentage that the evaluation returns, such as
+        ``val/top1_accuracy_percent`` or ``val/map_percent``; ``None`` where the set has no object.
 
     Args:
         evaluate (callable): Called without arguments in all processes; returns
-            ``{name: value}`` in all of them.
+            ``{name: value}`` in all of them, and at the root the result for each image.
+
+    Attributes:
+        metrics (dict): Of the last evaluation; ``None`` before the first.
+        results (list): Of the last evaluation, at the root; ``None`` before the first.
     """
 
     priority = training.PRIORITY_WRITER + 1
 
     def __init__(self, evaluate):
         self._evaluate = evaluate
+        self.metrics, self.results = None, None
 
     def __call__(self, trainer):
         progress('evaluation')
-        metrics = self._evaluate()
+        self.metrics, self.results = self._evaluate()
         progress('after an evaluation, writes reports and snapshots')
-        for name, value in metrics.items():
-            if isinstance(value, float):
+        for name, value in self.metrics.items():
+            if isinstance(value, float) or value is None:
                 trainer.observation[f'val/{name}'] = value
