@@ -1,7 +1,7 @@
 """What evaluations found class by class, as Markdown."""
 
 from yolo_dist.reporting.tables import markdown_table
-from yolo_dist.reporting.words import number
+from yolo_dist.reporting.values import number
 
 _MAX_CLASSES = 100
 _DETECTION = {'objects': 'n_objects', 'AP, area': 'ap_area_percent',
