@@ -18,7 +18,7 @@ from yolo_dist.runs.run_directory import (
     RunDirectory,
     read_json,
     run_directory,
-    save_weights,
+    save_npz,
 )
 from yolo_dist.runs.snapshots import find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import get_task
@@ -134,8 +134,9 @@ def main(argv=None):
         config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
         results=results, interruption=interruption, n_iterations=n_iterations,
         evaluate=lambda: task.evaluate(config, model, val, comm, device))
-    if snapshot is not None:
-        load_snapshot(snapshot, trainer)
+    with fail_together():
+        if snapshot is not None:
+            trainer.get_extension('Replay').observation = load_snapshot(snapshot, trainer)
     workers.share()
     if comm.rank == 0:
         results.open()
@@ -165,7 +166,7 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
     if comm.rank == 0:
         log = read_json(results.path / 'log.json')
         if is_done and results.config.run.measure is None:
-            save_weights(results.path / 'weights_final.npz', model)
+            save_npz(results.path / 'weights_final.npz', model)
         results.write_status(
             'done' if is_done else 'stopped', epoch=trainer.updater.epoch_detail,
             iteration=trainer.updater.iteration, elapsed_seconds=trainer.elapsed_time,

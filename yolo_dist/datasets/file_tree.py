@@ -3,12 +3,12 @@ import contextlib
 import errno
 import functools
 import os
-import tempfile
 from pathlib import Path
 
 import lmdb
 
 from yolo_dist.errors import InputError
+from yolo_dist.whole_files import write_whole
 
 # Not the name of any file: those do not start with a blank.
 _MANIFEST_KEY, _MANIFEST = b' packed_by_yolo_dist', b'1'
@@ -254,11 +254,8 @@ def pack_files(tree, paths, destination, *, progress):
                              f'which is more than the {_MAX_KEY_BYTES} that can be packed')
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f'.{destination.name}.partial-',
-                                         dir=destination.parent) as folder:
-            partial = os.path.join(folder, destination.name)
-            _write(tree, paths, partial, progress)
-            os.rename(partial, destination)
+        with write_whole(destination) as partial:
+            _write(tree, paths, str(partial), progress)
     except (OSError, lmdb.Error) as error:
         raise InputError(f'{destination}: cannot be packed ({error}); nothing was left '
                          'behind') from error

@@ -17,11 +17,10 @@
 """
 
 import json
-import os
 import pathlib
 import re
+import shutil
 import sys
-import tempfile
 import time
 
 import chainer
@@ -29,6 +28,7 @@ import chainer
 from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+from yolo_dist.whole_files import write_whole
 
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
@@ -55,29 +55,10 @@ def run_directory(results, config):
     return pathlib.Path(results) / config.name
 
 
-def write_whole(path, write):
-    """Write a file so that it is there whole or not at all.
-
-    Args:
-        path (pathlib.Path): The file.
-        write (callable): Called with the path of a temporary file beside it.
-    """
-    path = pathlib.Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    os.close(handle)
-    try:
-        write(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_json(path, content):
     """Write JSON, whole or not at all."""
-    text = json.dumps(content, indent=1) + '\n'
-    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(text))
+    with write_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + '\n')
 
 
 def read_json(path):
@@ -94,16 +75,14 @@ def read_json(path):
         return None
     try:
         return json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
 
 
-def save_weights(path, model):
-    """Write the weights of a link as npz, whole or not at all."""
-    def write(temporary):
-        with open(temporary, 'wb') as file:
-            chainer.serializers.npz.save_npz(file, model)
-    write_whole(path, write)
+def save_npz(path, target):
+    """Write a link or a trainer as npz, whole or not at all."""
+    with write_whole(path) as partial, open(partial, 'wb') as file:
+        chainer.serializers.npz.save_npz(file, target)
 
 
 def snapshot_files(directory):
@@ -152,6 +131,19 @@ def find_weights(run):
     return weights, directory
 
 
+# What a job that was killed was writing: `write_whole`, and in version 0.1 Chainer.
+_LEFT_OVER = re.compile(r'\..+\.(npz|json|yaml|png)\.[^.]+|tmpsnapshot_iter_.*|log\.json.+')
+
+
+def _remove_left_overs(directory):
+    for path in directory.iterdir():
+        if _LEFT_OVER.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 class RunDirectory:
     """A run directory that is being written.
 
@@ -197,11 +189,9 @@ class RunDirectory:
     def open(self):
         """Make the directory and records what is about to run."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for left_over in self.path.glob('tmpsnapshot_iter_*'):  # of a job that was killed
-            left_over.unlink(missing_ok=True)
-        text = dump_config(self.config)
-        write_whole(self.path / 'config.yaml',
-                    lambda temporary: pathlib.Path(temporary).write_text(text))
+        _remove_left_overs(self.path)
+        with write_whole(self.path / 'config.yaml') as partial:
+            partial.write_text(dump_config(self.config))
         sessions = read_json(self.path / 'environment.json') or []
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,

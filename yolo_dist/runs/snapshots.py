@@ -9,8 +9,10 @@ from yolo_dist.errors import InputError
 from yolo_dist.links import read_npz
 from yolo_dist.runs.run_directory import is_computed, snapshot_files
 
-# Where the trainer's snapshot holds what :func:`identity` returned, as bytes.
+# Where the trainer's snapshot holds what :func:`identity` returned, and what was reported in its
+# iteration so far, both as text.
 _IDENTITY = 'extensions/RunIdentity/identity'
+_OBSERVATION = 'extensions/Snapshot/observation'
 
 
 def identity(config):
@@ -79,13 +81,19 @@ def load_snapshot(path, trainer):
         path (pathlib.Path): A file that the root's snapshot extension wrote.
         trainer (chainer.training.Trainer): Of the same run.
 
+    Returns:
+        dict: What was reported in its iteration so far, ``{name: value}``; what is done after a
+        snapshot is still to be done then. ``None`` where nothing is: version 0.1 did it first.
+
     Raises:
         InputError: If the file cannot be read, or holds another model's or optimizer's arrays.
     """
     arrays = read_npz(path)
     arrays.pop(_IDENTITY, None)
+    observation = arrays.pop(_OBSERVATION, None)
     try:
         NpzDeserializer(arrays).load(trainer)
+        return observation if observation is None else json.loads(observation.tobytes())
     except KeyError as error:
         raise InputError(f'{path}: has no array {error}; expected a snapshot of the same model '
                          'and optimizer') from None

@@ -3,11 +3,10 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from yolo_dist.errors import InputError
+from yolo_dist.whole_files import write_whole
 
 MANIFEST_NAME = 'made_by_make_data.json'
 
@@ -36,27 +35,11 @@ def write_whole_set(directory, recipe):
         yield None
         return
 
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f'.{directory.name}.partial-',
-                                        dir=directory.parent))
-    except OSError as error:
-        raise InputError(
-            f'{directory}: cannot be written ({error.strerror}); name a folder on a disk '
-            'that you may write to') from error
-    try:
-        # mkdtemp makes a folder for the owner alone; a data set is for everybody.
-        partial.chmod(0o777 & ~_umask())
+    with write_whole(directory) as partial:
+        partial.mkdir(parents=True)
         yield partial
         manifest = {'recipe': recipe, 'sha256': _checksum(partial)}
         (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n')
-        os.rename(partial, directory)
-    except OSError as error:
-        raise InputError(
-            f'{directory}: cannot be written ({error.strerror}); nothing was left '
-            'behind') from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_destination(directory, recipe):
@@ -98,9 +81,3 @@ def _in_words(recipe):
     if not isinstance(recipe, dict):
         return 'of an unknown kind'
     return ', '.join(f'{key} {value}' for key, value in recipe.items())
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,7 +1,8 @@
 from chainer import training
 
 from yolo_dist.drawing import draw_curves
-from yolo_dist.runs.run_directory import read_json, write_whole
+from yolo_dist.runs.run_directory import read_json
+from yolo_dist.whole_files import write_whole
 
 
 class Curves(training.Extension):
@@ -20,4 +21,5 @@ class Curves(training.Extension):
 
     def __call__(self, trainer):
         logs = {self._name: read_json(self._directory / 'log.json') or []}
-        write_whole(self._directory / 'curves.png', lambda path: draw_curves(logs, path))
+        with write_whole(self._directory / 'curves.png') as partial:
+            draw_curves(logs, partial)

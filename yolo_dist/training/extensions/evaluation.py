@@ -13,7 +13,8 @@ class Evaluation(training.Extension):
             ``{name: value}`` in all of them.
     """
 
-    priority = training.PRIORITY_WRITER + 1
+    # After the snapshot, before the log.
+    priority = training.PRIORITY_EDITOR - 20
 
     def __init__(self, evaluate):
         self._evaluate = evaluate
