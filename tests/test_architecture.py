@@ -51,7 +51,7 @@ RULES = {
 # Who starts or calls MPI, and who asks which process this is.
 MPI = {'distributed', 'training', 'environment'}
 RANK = {
-    'benchmarks/scaling.py': 'prints once',
+    'benchmarks/allreduce.py': 'prints once',
     'distributed/communicator.py': 'divides workers among processes',
     'distributed/launch.py': 'prints errors once',
     'evaluate.py': 'prints and writes once',

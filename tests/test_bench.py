@@ -232,17 +232,18 @@ def test_ratio_is_taken_round_by_round():
     assert faster.median == 1.5 and faster.best == 1
 
 
-def test_carrying_is_measured_in_both_sums(python):
+def test_virtual_workers_are_measured_in_both_sums(python):
     """K workers of one process against K updates: speeds of all, and the ratio as a percentage."""
-    done = python('-m', 'yolo_dist.bench', 'carry', '--model', 'darknet19', '--input-size', '32',
-                  '--batch', '2', '--width', '0.03', '--workers', '3', '--repeats', '1')
+    done = python('-m', 'yolo_dist.bench', 'virtual-workers', '--model', 'darknet19',
+                  '--input-size', '32', '--batch', '2', '--width', '0.03', '--workers', '3',
+                  '--repeats', '1')
     assert done.returncode == 0, done.stderr
     figures = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     plain = float(figures['images_per_second_plain'])
     for dtype in ('float32', 'float16'):
-        carried = float(figures[f'images_per_second_carried_{dtype}'])
+        virtual = float(figures[f'images_per_second_{dtype}'])
         assert float(figures[f'overhead_percent_{dtype}']) == pytest.approx(
-            100 * (plain / carried - 1), rel=0.02, abs=0.5)
+            100 * (plain / virtual - 1), rel=0.02, abs=0.5)
 
 
 def test_input_pipeline_is_set_beside_decoding_and_chainercv(tmp_path):

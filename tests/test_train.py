@@ -274,7 +274,7 @@ def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, 
                 f'communicator.allreduce_grad_dtype={dtype}', 'schedule.epochs=1.5',
                 *(['data.multi_scale=null'] if model == 'yolo_v3' else [])])
         assert done.returncode == 0, done.stderr
-        assert f'workers k = {n_workers} on {n} processes' in done.stdout
+        assert f'k = {n_workers} on {n} processes' in done.stdout
         directory = tmp_path / f'{n}of{n_workers}/quickstart_{model}'
         log = json.loads((directory / 'log.json').read_text())
         return directory / 'weights_final.npz', log[-1]
@@ -321,8 +321,8 @@ def test_128_workers_of_table_2_on_one_process(mpiexec, tmp_path, mini_voc):
     done = mpiexec(1, '-m', 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
                    '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert 'workers k = 128 on 1 processes' in done.stdout
-    assert 'batch k n = 128 x 1 = 128 images' in done.stdout
+    assert 'k = 128 on 1 processes' in done.stdout
+    assert 'k n = 128 x 1 = 128 images' in done.stdout
     assert 'scaled 0.' in done.stdout
     status = json.loads(
         (tmp_path / 'results/table2/yolo_v3_k128/seed_0/status.json').read_text())

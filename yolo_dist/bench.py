@@ -31,8 +31,8 @@ def parse_arguments(argv=None):
              _DETECTORS),
             ('allreduce', 'the mean of the gradients, and a step of P processes against a step '
              'of one; launch it with mpiexec -n P', list(workloads.N_CLASS)),
-            ('carry', 'an update of K workers that one process carries, against K updates of one '
-             'worker', list(workloads.N_CLASS))):
+            ('virtual-workers', 'an update of K virtual workers of one process, against K updates '
+             'of one worker', list(workloads.N_CLASS))):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(against=None)
         default = 'yolo_v3' if name == 'loss' else 'darknet53'
@@ -47,7 +47,7 @@ def parse_arguments(argv=None):
         command.add_argument('--threads', type=_positive_int, metavar='N',
                              help='threads of each process (default: what BLAS would use)')
         _add_common_arguments(command)
-        if name == 'carry':
+        if name == 'virtual-workers':
             command.add_argument('--workers', type=_positive_int, default=8, metavar='K',
                                  help='workers of the process (default: 8)')
         if name in ('train', 'infer'):
@@ -168,7 +168,7 @@ def _cpu_name():
 
 
 if __name__ == '__main__':
-    if sys.argv[1:2] in (['allreduce'], ['carry']):
+    if sys.argv[1:2] in (['allreduce'], ['virtual-workers']):
         from yolo_dist.distributed.launch import run_job
         run_job(main)
     else:

@@ -18,9 +18,13 @@ def parse_arguments(argv=None):
         'a run directory (its weights_final.npz, else its latest snapshot is taken), or a '
         'weights or snapshot file inside one'))
     parser.add_argument('--set', metavar='KEY=VALUE', action='append', default=[], help=(
-        'change one key of the run, such as --set data.evaluation.input_size_px=416'))
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to FILE, too')
-    return parser.parse_args(argv)
+        'change one key of data, such as --set data.evaluation.input_size_px=416'))
+    parser.add_argument('--json', metavar='FILE', help='also write the numbers to FILE')
+    arguments = parser.parse_args(argv)
+    for override in arguments.set:
+        if not override.startswith('data.'):
+            parser.error(f'--set {override}: only keys of data have an effect on an evaluation')
+    return arguments
 
 
 def main(argv=None):

@@ -6,7 +6,8 @@ import shutil
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.config import load_site
 from yolo_dist.drawing import save_figure
-from yolo_dist.reporting import PAGES, PAPER_SITE, create_page, general_page, write_csv
+from yolo_dist.errors import InputError
+from yolo_dist.reporting import PAGES, PAPER_SITE, SPEED_UPS, create_page, general_page, write_csv
 from yolo_dist.runs.records import find_experiment
 
 
@@ -21,8 +22,8 @@ def parse_arguments(argv=None):
                         help='where result directories lie (default: results)')
     parser.add_argument('--out', metavar='DIR', default='report',
                         help='folder to write (default: report)')
-    parser.add_argument('--site', metavar='NAME', default=PAPER_SITE, help=(
-        'the machine of the scaling model in figs. 5 and 7: a site of jobs/sites or the path '
+    parser.add_argument('--site', metavar='NAME', help=(
+        'the machine of the speed-up model in figs. 5 and 7: a site of jobs/sites or the path '
         f'of a site file (default: {PAPER_SITE}, the machine of the paper)'))
     return parser.parse_args(argv)
 
@@ -61,9 +62,12 @@ def main(argv=None):
         int: 0.
     """
     arguments = parse_arguments(argv)
-    site = load_site(arguments.site)
+    site = load_site(arguments.site or PAPER_SITE)
     experiments = [find_experiment(source, arguments.results)
                    for source in dict.fromkeys(arguments.sources)]
+    if arguments.site and not any(experiment.name in SPEED_UPS for experiment in experiments):
+        raise InputError('--site: the speed-up model is drawn for fig5 and fig7 only; name one of '
+                         'them, or leave --site out')
     general = [experiment for experiment in experiments if experiment.name not in PAGES]
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,9 @@ from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.device import set_precision
 from yolo_dist.distributed.launch import STOP_SIGNALS, fail_together
 from yolo_dist.distributed.virtual_workers import LocalWorkers
-from yolo_dist.errors import TrainingDiverged
+from yolo_dist.errors import InputError, TrainingDiverged
+from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
-from yolo_dist.planning.summary import summarize
 from yolo_dist.runs.run_directory import (
     RunDirectory,
     read_json,
@@ -74,6 +74,8 @@ def main(argv=None):
     """
     with fail_together():
         arguments = parse_arguments(argv)
+        if arguments.plan:
+            raise InputError('--plan: main() trains; call print_plan() for a plan')
         config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                              results=arguments.results)
         communicator.check_launch(config)
@@ -140,9 +142,12 @@ def main(argv=None):
     workers.share()
     if comm.rank == 0:
         results.open()
-        print(summarize(config, schedule, device=device, n_processes=comm.size,
-                        communicator_name=communicator.communicator_name(comm), n_train=len(train),
-                        n_val=len(val), n_iterations=n_iterations), flush=True)
+        lines = describe_run(config, n_train=len(train), n_val=len(val),
+                             data_source=config.data.root, n_iterations=n_iterations,
+                             n_processes=comm.size)
+        print(format_lines([*lines, ('device', f'{device}, communicator '
+                                               f'{communicator.communicator_name(comm)}')]),
+              flush=True)
         for line in passed_over:
             print(line, flush=True)
         if snapshot is not None:

@@ -9,7 +9,7 @@ from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.benchmarks.torch_workloads import create_torch_step
 from yolo_dist.distributed.device import set_precision, use_gpu
 from yolo_dist.links import count_operations
-from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
+from yolo_dist.planning.speed_up_model import FORWARD_PASSES_PER_STEP
 
 _PEAK_SIDE = 8192  # of the matrices whose product stands for the GPU's peak
 _WARM_UP = 3  # steps: plans are tuned, kernels compiled and memory pools filled then

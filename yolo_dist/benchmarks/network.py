@@ -2,12 +2,12 @@
 import threadpoolctl
 
 from yolo_dist.benchmarks import workloads
-from yolo_dist.benchmarks.carrying import measure_carrying
+from yolo_dist.benchmarks.allreduce import measure_allreduce
 from yolo_dist.benchmarks.gpu import measure_gpu
 from yolo_dist.benchmarks.roofline import Roofline
-from yolo_dist.benchmarks.scaling import measure_scaling
 from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
+from yolo_dist.benchmarks.virtual_workers import measure_virtual_workers
 from yolo_dist.errors import InputError
 from yolo_dist.kernels.cpu import is_cpu_backend_on, using_cpu_backend
 from yolo_dist.kernels.cpu.threads import n_threads
@@ -41,7 +41,8 @@ def measure_network(arguments):
     arguments.threads = arguments.threads or n_threads()
     with threadpoolctl.threadpool_limits(arguments.threads):
         measure = {'train': _measure_steps, 'infer': _measure_steps, 'loss': _measure_loss,
-                   'allreduce': measure_scaling, 'carry': measure_carrying}[arguments.command]
+                   'allreduce': measure_allreduce,
+                   'virtual-workers': measure_virtual_workers}[arguments.command]
         figures = measure(arguments)
     if figures is None:
         return None

@@ -8,7 +8,7 @@ from yolo_dist.kernels.cpu.convolution import get_geometry
 from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
 from yolo_dist.kernels.cpu.threads import parallel_ranges
 from yolo_dist.kernels.cpu.winograd import tile_side
-from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
+from yolo_dist.planning.speed_up_model import FORWARD_PASSES_PER_STEP
 
 _COPY_BYTES = 1 << 27  # far beyond any cache
 _FLOAT_BYTES = 4

@@ -280,12 +280,15 @@ class Run(Section):
 
 
 class RunConfig(Section):
-    """One training run. ``workers`` is the paper's number of GPUs, k."""
+    """One training run. ``workers`` is the paper's number of GPUs, k.
+
+    ``paper`` is left out where a run reproduces nothing of the paper.
+    """
 
     name: RunName
     task: str
     workers: Count
-    paper: Paper
+    paper: Paper | None = None
     communicator: CommunicatorConfig
     data: Section
     model: Section
@@ -305,6 +308,11 @@ class RunConfig(Section):
             raise ValueError('communicator.double_buffering overlaps NCCL with computing, so it '
                              'needs communicator.name pure_nccl, or auto on a GPU')
         return self
+
+    @property
+    def reported(self):
+        """The paper's values, ``{metric: value}``; empty where it printed none."""
+        return {} if self.paper is None else self.paper.reported
 
     @property
     def global_batch_size(self):

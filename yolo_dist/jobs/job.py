@@ -6,7 +6,7 @@ import math
 from yolo_dist.config import RunConfig, Site, load_config
 from yolo_dist.errors import InputError
 from yolo_dist.planning.plan import plan
-from yolo_dist.planning.scaling import assumed_workload
+from yolo_dist.planning.speed_up_model import assumed_workload
 from yolo_dist.runs.run_directory import run_directory
 
 

@@ -10,13 +10,14 @@ from yolo_dist.config import RunConfig
 from yolo_dist.datasets import is_data_there
 from yolo_dist.errors import InputError
 from yolo_dist.links import Activations, count_activations, count_operations
-from yolo_dist.planning.scaling import FORWARD_PASSES_PER_STEP
+from yolo_dist.planning.description import describe_run, format_lines
+from yolo_dist.planning.speed_up_model import FORWARD_PASSES_PER_STEP
 from yolo_dist.tasks import get_task
 from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
 
 # Images of the public sets, for a machine that does not have them.
 _IMAGENET = {'n_class': 1000, 'train': 1_281_167, 'val': 50_000}
-_VOC = {'VOC2007/trainval': 5_011, 'VOC2012/trainval': 11_540, 'VOC2007/test': 4_952}
+VOC = {'VOC2007/trainval': 5_011, 'VOC2012/trainval': 11_540, 'VOC2007/test': 4_952}
 
 _ITEM_BYTES = {'float16': 2, 'float32': 4}
 
@@ -26,8 +27,8 @@ class Memory:
     """Bytes that one process needs on its device.
 
     Counted: parameters, gradients and momentum in float32; running statistics of
-    each carried worker; the two buffers of the all-reduce, and a third that
-    gathers gradients where a process carries several workers; what the network
+    each worker of the process; the two buffers of the all-reduce, and a third that
+    gathers gradients where a process has several workers; what the network
     keeps of ``n`` images for the backward pass; and the two gradients of its
     largest feature map that the backward pass has at a time. Not counted: CUDA's
     context, cuDNN's workspace, gaps in the memory pool, the loss, and what a
@@ -168,8 +169,8 @@ def _dataset_sizes(config):
     if config.task == 'classification' and config.model.n_class == _IMAGENET['n_class']:
         return source, _IMAGENET['train'], _IMAGENET['val']
     splits = {*data.train, *data.val} if config.task == 'detection' else set()
-    if splits and splits <= set(_VOC) and data.class_names is None:
-        return source, *(sum(_VOC[split] for split in part) for part in (data.train, data.val))
+    if splits and splits <= set(VOC) and data.class_names is None:
+        return source, *(sum(VOC[split] for split in part) for part in (data.train, data.val))
     raise InputError(
         f'{data.root}: there is no such folder or packed data set, and how many images it would '
         'hold is known of ImageNet and Pascal VOC alone; make or mount the data, or set '
@@ -204,15 +205,15 @@ def _measure_network(config, operations_px, activations_px):
     return _networks[key]
 
 
-def _estimate_memory(config, network, gradient_bytes, n_carried):
+def _estimate_memory(config, network, gradient_bytes, n_local_workers):
     n = config.data.batch_size_per_worker
     is_half = config.model.dtype == 'mixed16'
     map_bytes = n / 2 if is_half else n  # the network was counted in float32
     master = 4 * network.n_parameters
-    n_buffers = 0 if config.workers == 1 else 3 if n_carried > 1 else 2
+    n_buffers = 0 if config.workers == 1 else 3 if n_local_workers > 1 else 2
     return Memory(
         parameters=master + (master // 2 if is_half else 0), gradients=master, momentum=master,
-        batch_statistics=4 * network.n_statistics * n_carried,
+        batch_statistics=4 * network.n_statistics * n_local_workers,
         allreduce_buffers=n_buffers * gradient_bytes,
         activations=round(map_bytes * network.activations.kept),
         backward=round(2 * map_bytes * network.activations.largest))
@@ -228,25 +229,16 @@ def describe_plan(plan):
         str: Several lines.
     """
     config, memory = plan.config, plan.memory
-    data, schedule = config.data, config.schedule
-    carried = config.workers / plan.n_processes
-    communicator = config.communicator
-    lines = [
-        ('run', f'{config.name}: {config.model.name}, width {config.model.width:g}, '
-                f'{config.task}'),
-        ('data', f'{plan.n_train:,} training and {plan.n_val:,} held-out images '
-                 f'({plan.data_source})'),
-        ('workers', f'k = {config.workers} on {plan.n_processes} processes, {carried:g} each'),
-        ('iterations', f'{plan.n_iterations:,} of {config.global_batch_size:,} images '
-                       f'({100 * config.global_batch_size / plan.n_train:.2f} % of the training '
-                       f'set), {plan.n_warmup_iterations:,} of them warm-up ({schedule.warmup})'),
-        ('epoch', ''.join(f'{epoch:>10.4g}' for epoch, _ in plan.learning_rates)),
-        ('learning rate', ''.join(f'{rate:>10.4g}' for _, rate in plan.learning_rates)),
+    data = config.data
+    return format_lines([
+        *describe_run(config, n_train=plan.n_train, n_val=plan.n_val,
+                      data_source=plan.data_source, n_iterations=plan.n_iterations,
+                      n_processes=plan.n_processes),
+        ('warm-up', f'{plan.n_warmup_iterations:,} iterations'),
         ('parameters', f'{plan.n_parameters:,}'),
         ('forward pass', f'{plan.n_operations / 1e9:.2f} BFLOPs for an image of '
                          f'{data.input_size_px} px (convolutions, 2 for each multiply-add)'),
-        ('all-reduce', f'{plan.gradient_bytes / 1e6:.1f} MB of gradients an iteration, in '
-                       f'{communicator.allreduce_grad_dtype}'),
+        ('all-reduce', f'{plan.gradient_bytes / 1e6:.1f} MB of gradients an iteration'),
         ('memory', f'about {_gib(memory.total)} a process, without workspaces: '
                    f'{_gib(memory.activations)} feature maps of {data.batch_size_per_worker} '
                    f'images, {_gib(memory.backward)} their gradients, '
@@ -254,8 +246,7 @@ def describe_plan(plan):
                    'gradients and momentum, '
                    f'{_gib(memory.batch_statistics + memory.allreduce_buffers)} the rest'),
         ('time', _describe_time(plan)),
-    ]
-    return '\n'.join(f'{name:<15}{text}' for name, text in lines)
+    ])
 
 
 def _gib(n_bytes):

@@ -8,7 +8,7 @@ from yolo_dist.drawing import (
     legend_entries,
     say,
 )
-from yolo_dist.reporting.words import MODEL_TITLES, number, ours_in_words, reported
+from yolo_dist.reporting.values import MODEL_TITLES, number, ours_in_words, reported
 
 _METRIC = 'top1_accuracy_percent'
 # Key of the log, factor to per cent, colour: as in the paper's figs. 3 and 4.

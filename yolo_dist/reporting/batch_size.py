@@ -1,5 +1,6 @@
 from yolo_dist.drawing import PAPER, add_legend, create_figure, legend_entries, say
-from yolo_dist.reporting.words import (
+from yolo_dist.planning.plan import VOC
+from yolo_dist.reporting.values import (
     METRIC_TITLES,
     MODEL_TITLES,
     batch_percent,
@@ -9,7 +10,7 @@ from yolo_dist.reporting.words import (
 
 # The paper's own batch at k workers, as a share of its training set (secs. 4.2, 4.3, 5.3.1).
 _PAPER_BATCH_SIZE_PER_WORKER = 16
-_PAPER_TRAINING_IMAGES = 16_551
+_PAPER_TRAINING_IMAGES = VOC['VOC2007/trainval'] + VOC['VOC2012/trainval']
 
 _COLORS = {'yolo_v2': 'C1', 'yolo_v3': 'C0'}
 

@@ -1,6 +1,6 @@
 from yolo_dist.drawing import add_legend, create_figure, legend_entries, say, shades
 from yolo_dist.reporting.tables import markdown_table
-from yolo_dist.reporting.words import changed_in_words, decimal, state_in_words
+from yolo_dist.reporting.values import changed_in_words, decimal, state_in_words
 
 _LINE_STYLES = ('-', '--', ':', '-.')
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo_dist.drawing import create_figure
 from yolo_dist.reporting.tables import markdown_table
-from yolo_dist.reporting.words import (
+from yolo_dist.reporting.values import (
     METRIC_TITLES,
     mean_and_spread,
     metric_values,

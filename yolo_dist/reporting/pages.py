@@ -8,8 +8,8 @@ import dataclasses
 
 from yolo_dist.config import load_config, rows
 from yolo_dist.drawing import add_caveat, learning_curves
-from yolo_dist.planning.scaling import (
-    ScalingModel,
+from yolo_dist.planning.speed_up_model import (
+    SpeedUpModel,
     fit_error,
     fit_link_share,
     measured_workload,
@@ -23,6 +23,7 @@ from yolo_dist.reporting.speed_up import (
     Prediction,
     draw_speed_up,
     measured_points,
+    printed_points,
     speed_up_csv_lines,
     speed_up_table,
 )
@@ -32,9 +33,9 @@ from yolo_dist.reporting.tables import (
     metric_lines,
     table_2,
 )
-from yolo_dist.reporting.words import reported_values
+from yolo_dist.reporting.values import reported_values
 
-# The machine of the paper, whose printed speed-ups the scaling model is fitted to.
+# The machine of the paper, whose printed speed-ups the speed-up model is fitted to.
 PAPER_SITE = 'abci_2018'
 
 _LARGEST_PREDICTED = 4096
@@ -83,7 +84,7 @@ def create_page(experiment, site):
 
     Args:
         experiment (~yolo_dist.runs.records.Experiment): Its records.
-        site (~yolo_dist.config.sites.Site): The machine of the scaling model.
+        site (~yolo_dist.config.sites.Site): The machine of the speed-up model.
 
     Returns:
         Page: Its tables and figures.
@@ -109,7 +110,7 @@ def _table_2_in_small(experiment, site):
     # The paper's values are of another set, and stand in table2.yaml. A row stands for the one
     # there that has as many times the workers of the smallest.
     ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
-    theirs = {(config.model.name, config.workers): config.paper.reported
+    theirs = {(config.model.name, config.workers): config.reported
               for config in (load_config(whole, row=row) for row in rows(whole))}
     scale = (min(n_workers for _, n_workers in theirs)
              / min(records[0].planned.workers for records in ours.values()))
@@ -173,9 +174,12 @@ PAGES = {
     'study_fp16_sum': ('Sums of gradients in float16', _overflows),
 }
 
+# The experiments that the speed-up model is drawn for.
+SPEED_UPS = [name for name, (_, fill) in PAGES.items() if fill is _speed_up]
+
 
 def _predictions(experiment, site):
-    """Lines of the scaling model, and what must be said of them."""
+    """Lines of the speed-up model, and what must be said of them."""
     workload = paper_workloads(site.gpu)[experiment.name]
     # Made-up images have the same network and batch, so the same speed but for reading.
     same_work = [record for record in experiment.records
@@ -187,22 +191,23 @@ def _predictions(experiment, site):
     else:
         workload = measured_workload(one.model_dump(), gradient_bytes=workload.gradient_bytes)
         origin = 'the measured one of k = 1'
-    model = ScalingModel(site)
+    model = SpeedUpModel(site)
     models = {('links_as_stated', f'model, links of {site.name}'): model}
-    notes = [f'Scaling model: T(K) = T(1) + A(K), a ring all-reduce of '
+    notes = [f'Speed-up model: T(K) = T(1) + A(K), a ring all-reduce of '
              f'{workload.gradient_bytes / 1e6:.1f} MB over the links of {site.name}; T(1) = '
-             f'{workload.seconds:.3g} s is {origin}. Formulas: `yolo_dist/planning/scaling.py`.']
+             f'{workload.seconds:.3g} s is {origin}. Formulas: '
+             '`yolo_dist/planning/speed_up_model.py`.']
     if site.name == PAPER_SITE:
-        workloads = paper_workloads(site.gpu)
-        fitted = fit_link_share(model, workloads)
+        workloads, points = paper_workloads(site.gpu), printed_points(experiment.path.parent)
+        fitted = fit_link_share(model, workloads, points)
         models['links_fitted', f'model, {fitted.link_share:.3f} of the links'] = fitted
         notes.append(
             'Distance from the speed-ups that the paper prints (root mean square of the '
-            f'logarithm, with assumed T(1)): {fit_error(model, workloads):.2f} with the links as '
-            f'their makers state them; {fit_error(fitted, workloads):.2f} where the share of the '
-            f'links between nodes, {fitted.link_share:.3f}, is fitted to those very numbers. A '
-            'share so small is no property of the links: it stands for all that the model leaves '
-            'out.')
+            f'logarithm, with assumed T(1)): {fit_error(model, workloads, points):.2f} with the '
+            f'links as their makers state them; {fit_error(fitted, workloads, points):.2f} where '
+            f'the share of the links between nodes, {fitted.link_share:.3f}, is fitted to those '
+            'very numbers. A share so small is no property of the links: it stands for all that '
+            'the model leaves out.')
     n_workers = sorted({2 ** i for i in range(_LARGEST_PREDICTED.bit_length())}
                        | {record.config.workers for record in experiment.records})
     predictions = [

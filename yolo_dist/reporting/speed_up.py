@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolo_dist.config import load_config, rows
 from yolo_dist.drawing import (
     PAPER,
     add_legend,
@@ -12,8 +13,9 @@ from yolo_dist.drawing import (
     legend_entries,
     say,
 )
+from yolo_dist.planning.speed_up_model import PrintedPoint
 from yolo_dist.reporting.tables import markdown_table
-from yolo_dist.reporting.words import changed_in_words, decimal, number, state_in_words
+from yolo_dist.reporting.values import changed_in_words, decimal, number, state_in_words
 
 SPEED_UP = 'speed_up'
 _PHASES = {'input': ('input', 'C2'), 'forward_backward': ('forward + backward', 'C0'),
@@ -23,7 +25,7 @@ _REST = ('rest', '0.8')
 
 
 class Prediction(NamedTuple):
-    """What a scaling model says.
+    """What a speed-up model says.
 
     Attributes:
         key (str): For a column of a file.
@@ -38,6 +40,22 @@ class Prediction(NamedTuple):
     def speed_up(self, n_workers):
         """Over one worker."""
         return self.images_per_second[n_workers] / self.images_per_second[1]
+
+
+def printed_points(folder):
+    """Speed-ups that the paper prints, as ``fig5.yaml`` and ``fig7.yaml`` of a folder have them.
+
+    Args:
+        folder (pathlib.Path): The folder of the experiment files.
+
+    Returns:
+        list: Of :class:`~yolo_dist.planning.speed_up_model.PrintedPoint`; the points of a file
+        that is not there are left out.
+    """
+    files = [path for figure in ('fig5', 'fig7') if (path := folder / f'{figure}.yaml').exists()]
+    configs = [(path.stem, load_config(path, row=row)) for path in files for row in rows(path)]
+    return [PrintedPoint(figure, config.workers, config.reported[SPEED_UP])
+            for figure, config in configs if SPEED_UP in config.reported]
 
 
 def measured_points(records):
@@ -132,8 +150,8 @@ def _draw_factor(axes, records, points, predictions, n_workers):
         axes.plot(list(prediction.images_per_second),
                   [prediction.speed_up(k) for k in prediction.images_per_second],
                   color=color, label=prediction.label)
-    paper = {record.planned.workers: record.planned.paper.reported[SPEED_UP]
-             for record in records if SPEED_UP in record.planned.paper.reported}
+    paper = {record.planned.workers: record.planned.reported[SPEED_UP]
+             for record in records if SPEED_UP in record.planned.reported}
     if paper:
         axes.plot(list(paper), list(paper.values()), **PAPER, label='printed in the paper')
     for k, value in paper.items():
@@ -186,7 +204,7 @@ def speed_up_table(records, predictions, gpus_per_node):
     for k, of_k in _by_workers(records).items():
         speed = points[k].images_per_second if k in points else None
         lines.append([
-            f'{k:,}', number(of_k[0].planned.paper.reported.get(SPEED_UP)),
+            f'{k:,}', number(of_k[0].planned.reported.get(SPEED_UP)),
             number(over_gpu.get(k)),
             *(number(prediction.speed_up(k)) for prediction in predictions),
             '-' if speed is None else f'{speed.median:,.1f}',
@@ -225,7 +243,7 @@ def speed_up_csv_lines(experiment, predictions):
             'upper_quartile': decimal(run and run.images_per_second.upper_quartile),
             **{f'{phase}_seconds': decimal(run and run.phase_seconds.get(phase))
                for phase in _PHASES},
-            'speed_up_paper': decimal(record.planned.paper.reported.get(SPEED_UP)),
+            'speed_up_paper': decimal(record.planned.reported.get(SPEED_UP)),
             'speed_up': decimal(over_gpu.get(k) if is_speed else None),
             **{f'speed_up_{prediction.key}': decimal(prediction.speed_up(k))
                for prediction in predictions},

@@ -3,7 +3,7 @@
 import csv
 import re
 
-from yolo_dist.reporting.words import (
+from yolo_dist.reporting.values import (
     MODEL_TITLES,
     as_yaml,
     batch_percent,
@@ -85,7 +85,7 @@ def table_2(rows, metric, paper):
         str: For each model the lines paper, ours and difference, with the mean and
         the spread over seeds; a state such as ``not run`` where there is no result.
         The line of differences is left out where the paper's values are not of
-        these experiments, as of sets in small.
+        these experiments, as of scaled-down sets.
     """
     cells, batches = {}, {}
     for row, records in rows.items():

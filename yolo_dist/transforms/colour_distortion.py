@@ -2,7 +2,7 @@
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.transforms.layout import GREY
+from yolo_dist.transforms.interleaved import GREY
 
 
 class ColourDistortion:

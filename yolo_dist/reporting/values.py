@@ -31,7 +31,7 @@ def mean_and_spread(values):
 
 def reported(records, metric):
     """Return the paper's value for a row; ``None`` where it printed none."""
-    return records[0].planned.paper.reported.get(metric)
+    return records[0].planned.reported.get(metric)
 
 
 def reported_values(rows, metric):
@@ -44,7 +44,7 @@ def metrics_of(records):
     """Metrics that the paper or a record has a value for, in a fixed order."""
     return list(dict.fromkeys(
         metric for record in records
-        for metric in [*record.planned.paper.reported, *record.metrics]))
+        for metric in [*record.planned.reported, *record.metrics]))
 
 
 def batch_percent(record, others=()):

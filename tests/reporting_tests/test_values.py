@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo_dist.reporting.words import batch_percent, mean_and_spread, ours_in_words
+from yolo_dist.reporting.values import batch_percent, mean_and_spread, ours_in_words
 
 METRIC = 'map_percent'
 

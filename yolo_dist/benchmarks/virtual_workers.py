@@ -1,4 +1,4 @@
-"""What it costs that one process carries several workers."""
+"""What several virtual workers of one process cost."""
 from types import SimpleNamespace
 
 import chainer
@@ -47,7 +47,7 @@ def _create_update(arguments, n_workers, dtype):
     return update
 
 
-def measure_carrying(arguments):
+def measure_virtual_workers(arguments):
     """Time K updates of one worker, and one update of K workers, with the same images.
 
     Args:
@@ -72,7 +72,7 @@ def measure_carrying(arguments):
                'spread_plain': timings['plain'].spread}
     for dtype in ('float32', 'float16'):
         figures |= {
-            f'images_per_second_carried_{dtype}': n_images / timings[dtype].median,
-            f'spread_carried_{dtype}': timings[dtype].spread,
+            f'images_per_second_{dtype}': n_images / timings[dtype].median,
+            f'spread_{dtype}': timings[dtype].spread,
             f'overhead_percent_{dtype}': 100 * (ratio(timings[dtype], timings['plain']) - 1)}
     return figures

@@ -25,7 +25,7 @@ def _timed(comm, function):
     return time.perf_counter() - start, max(busy, 1e-9)
 
 
-def measure_scaling(arguments):
+def measure_allreduce(arguments):
     """Time a training step of one process, of all at once, and the mean of gradients.
 
     Collective. In each round first the root trains alone while the others sleep,
