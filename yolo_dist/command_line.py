@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from yolo_dist.errors import InputError
+from yolo_dist.errors import InputError, describe_fault
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,3 +57,9 @@ def run_serial(main):
         # The reader, such as `head`, has seen enough.
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        fault = describe_fault(error)
+        if fault is None:
+            raise
+        print(f'error: {fault}', file=sys.stderr)
+        sys.exit(2)

@@ -6,21 +6,25 @@ import sys
 import numpy as np
 
 from yolo_dist.command_line import Parser, positive_number, run_serial
-from yolo_dist.config import load_config
+from yolo_dist.config import differences, load_config
+from yolo_dist.datasets import fingerprint
 from yolo_dist.distributed import communicator, launch
+from yolo_dist.distributed.agreement import check_agreement
 from yolo_dist.distributed.device import set_precision
 from yolo_dist.distributed.launch import STOP_SIGNALS, fail_together
 from yolo_dist.distributed.virtual_workers import LocalWorkers
+from yolo_dist.environment import software
 from yolo_dist.errors import InputError, TrainingDiverged
 from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
+from yolo_dist.runs.lock import RunLock
 from yolo_dist.runs.run_directory import (
     RunDirectory,
     read_json,
     run_directory,
     save_npz,
 )
-from yolo_dist.runs.snapshots import find_whole_snapshot, load_snapshot
+from yolo_dist.runs.snapshots import describe_npz, find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import get_task
 from yolo_dist.training.extensions import Interruption
 from yolo_dist.training.iterators import StreamIterator
@@ -78,23 +82,36 @@ def main(argv=None):
             raise InputError('--plan: main() trains; call print_plan() for a plan')
         config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                              results=arguments.results)
+        name = communicator.check_communicator(
+            config.communicator.name, double_buffering=config.communicator.double_buffering)
+    check_agreement({**software(), **_facts(config), 'communicator of this host': name})
+    results = RunDirectory(run_directory(arguments.results, config), config,
+                           n_processes=launch.n_processes())
+    lock = RunLock(results.path)
+    try:
+        return _train(config, results, lock, resume=arguments.resume)
+    finally:
+        lock.release()
+
+
+def _train(config, results, lock, *, resume):
+    is_done, snapshot, passed_over = False, None, []
+    with fail_together():
         communicator.check_launch(config)
-        section = config.communicator
-        communicator.check_communicator(section.name, double_buffering=section.double_buffering)
-        results = RunDirectory(run_directory(arguments.results, config), config,
-                               n_processes=launch.n_processes())
-        results.check(resume=arguments.resume)
-        is_done = results.state() == 'done'
-        snapshot, passed_over = None, []
-        if arguments.resume and launch.process_number() == 0 and not is_done:
-            snapshot, passed_over = find_whole_snapshot(results.path, config)
-    # What the root saw counts: on a slow file system the others may see an older state.
+        # On a slow file system the others may see an older state, so what the root sees counts.
+        if launch.process_number() == 0:
+            lock.acquire()
+            results.check(resume=resume)
+            is_done = results.state() == 'done'
+            if resume and not is_done:
+                snapshot, passed_over = find_whole_snapshot(results.path, config)
     is_done, snapshot = launch.tell_all((is_done, snapshot))
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
         return 0
 
+    section = config.communicator
     comm = communicator.create_communicator(
         section.name, n_workers=config.workers, double_buffering=section.double_buffering,
         allreduce_grad_dtype=section.allreduce_grad_dtype,
@@ -112,6 +129,11 @@ def main(argv=None):
         model = task.build_model(config)
         if snapshot is None and config.model.pretrained is not None:
             task.load_pretrained(config, model)
+    check_agreement({
+        'training set': fingerprint(train), 'held-out set': fingerprint(val),
+        'snapshot': 'none' if snapshot is None else describe_npz(snapshot),
+        'model.pretrained': str(config.model.pretrained and describe_npz(config.model.pretrained))
+    })
     if section.multi_node_bn:
         model = communicator.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)
@@ -140,8 +162,10 @@ def main(argv=None):
         if snapshot is not None:
             trainer.get_extension('Replay').observation = load_snapshot(snapshot, trainer)
     workers.share()
+    with fail_together():
+        if comm.rank == 0:
+            results.open(n_weight_bytes=sum(param.array.nbytes for param in model.params()))
     if comm.rank == 0:
-        results.open()
         lines = describe_run(config, n_train=len(train), n_val=len(val),
                              data_source=config.data.root, n_iterations=n_iterations,
                              n_processes=comm.size)
@@ -155,17 +179,26 @@ def main(argv=None):
     return _run(trainer, model, results, n_iterations, comm, interruption)
 
 
+def _facts(config):
+    """Return what must be the same in all processes; where data lies on a host is its own."""
+    of_a_host = ('data.root', 'data.n_loader_processes')
+    return {key: repr(value) for key, (value, _) in differences(config, None).items()
+            if key not in of_a_host}
+
+
 def _run(trainer, model, results, n_iterations, comm, interruption):
     """Run the trainer and leaves the run directory in a state that says how it ended."""
     try:
         trainer.run(show_loop_exception_msg=False)
     except TrainingDiverged as error:
         if comm.rank == 0:
+            kept = results.path / f'diverged_after_iter_{trainer.updater.iteration}.npz'
+            save_npz(kept, trainer)
             results.write_status('diverged', reason=str(error))
-            print(f'diverged: {error}', flush=True)
+            print(f'diverged: {error}; the state is kept in {kept}', flush=True)
         return 3
     except BaseException as error:
-        results.write_status('failed', reason=f'{type(error).__name__}: {error}')
+        results.write_failure(f'{type(error).__name__}: {error}')
         raise
     is_done = trainer.updater.iteration >= n_iterations
     if comm.rank == 0:

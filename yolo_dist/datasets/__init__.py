@@ -2,6 +2,7 @@
 
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.file_tree import is_data_there, open_file_tree, pack_files
+from yolo_dist.datasets.fingerprint import fingerprint
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
 from yolo_dist.datasets.load_imagenet import load_imagenet
 from yolo_dist.datasets.mini.imagenet import make_mini_imagenet
@@ -15,6 +16,6 @@ from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES, VOCDetecti
 __all__ = [
     'DIGIT_NAMES', 'EncodedImage', 'LabelledImageDataset', 'SyntheticClassification',
     'SyntheticDetection', 'VOCDetectionDataset', 'VOC_CLASS_NAMES', 'decode_image',
-    'format_voc_annotation', 'is_data_there', 'load_imagenet', 'load_mini_sources',
+    'fingerprint', 'format_voc_annotation', 'is_data_there', 'load_imagenet', 'load_mini_sources',
     'make_mini_imagenet', 'make_mini_voc', 'open_file_tree', 'pack_files', 'read_image',
 ]

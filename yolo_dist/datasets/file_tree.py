@@ -101,6 +101,10 @@ class FolderTree:
         with os.scandir(self._place(path)) as entries:
             return [entry.name + '/' * entry.is_dir() for entry in entries]
 
+    def size(self, path):
+        """Size of a file in bytes; :class:`OSError` if it is not there."""
+        return os.stat(self._place(path)).st_size
+
     def _place(self, path):
         if '..' in path and '..' in path.split('/'):
             raise InputError(
@@ -164,6 +168,10 @@ class PackedTree:
                 # Over all that a folder holds: '0' is the character after '/'.
                 found = cursor.set_range(prefix + name + b'0') if slash else cursor.next()
         return names
+
+    def size(self, path):
+        """See :meth:`FolderTree.size`."""
+        return len(self.read(path))
 
     @contextlib.contextmanager
     def _transaction(self):

@@ -7,11 +7,12 @@ with its own minibatch.
 import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 import traceback
 
-from yolo_dist.errors import InputError
+from yolo_dist.errors import InputError, describe_fault
 from yolo_dist.kernels.cpu.threads import limit_threads
 
 # What schedulers send before they end a job.
@@ -59,9 +60,13 @@ def run_job(main):
         if world.rank == 0:
             print(f'error: {error}', file=sys.stderr, flush=True)
         status = 2
-    except InputError as error:
-        where = f' (process {world.rank})' if world.size > 1 else ''
-        print(f'error{where}: {error}', file=sys.stderr, flush=True)
+    except (InputError, OSError) as error:
+        text = describe_fault(error) if isinstance(error, OSError) else error
+        if text is None:
+            traceback.print_exc()
+            _abort(world, 1)
+        where = f' (process {world.rank} on {platform.node()})' if world.size > 1 else ''
+        print(f'error{where}: {text}', file=sys.stderr, flush=True)
         _abort(world, 2)
     except SystemExit as error:
         status = error.code
@@ -108,10 +113,13 @@ def fail_together():
         yield
     except InputError as error:
         message = str(error)
-    messages = MPI.COMM_WORLD.allgather(message)
-    distinct = dict.fromkeys(text for text in messages if text is not None)
+    found = MPI.COMM_WORLD.allgather((message, platform.node()))
+    distinct = {text: host for text, host in reversed(found) if text is not None}
     if distinct:
-        raise _SharedInputError('\n'.join(distinct))
+        # What the root does not see is said with a host that does.
+        raise _SharedInputError('\n'.join(
+            text if text == found[0][0] else f'{text} (on {host})'
+            for text, host in reversed(distinct.items())))
 
 
 def tell_all(value):

@@ -10,12 +10,14 @@
 ``weights_best.npz``        model of the best evaluation
 ``weights_final.npz``       model at the end
 ``throughput.json``         speed, of a throughput run
+``diverged_after_iter_N``   state before the iteration that was not finite, for inspection
 ``curves.png``              learning curves so far
 ``examples.png``            held-out images with predictions, by ``evaluate``
 ``evaluation.json``         what ``evaluate`` printed last
 ==========================  ====================================================
 """
 
+import contextlib
 import json
 import pathlib
 import re
@@ -186,10 +188,19 @@ class RunDirectory:
         status = read_json(self.path / 'status.json')
         return status and status['state']
 
-    def open(self):
-        """Make the directory and records what is about to run."""
+    def open(self, *, n_weight_bytes):
+        """Make the directory and records what is about to run.
+
+        Args:
+            n_weight_bytes (int): Size of the weights.
+
+        Raises:
+            InputError: If the disk has not the room for what the run will keep, or the directory
+                cannot be written.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         _remove_left_overs(self.path)
+        self._check_room(n_weight_bytes)
         with write_whole(self.path / 'config.yaml') as partial:
             partial.write_text(dump_config(self.config))
         sessions = read_json(self.path / 'environment.json') or []
@@ -199,9 +210,32 @@ class RunDirectory:
         write_json(self.path / 'environment.json', sessions)
         self.write_status('running')
 
+    def _check_room(self, n_weight_bytes):
+        if self.config.run.measure is not None:
+            return
+        # A snapshot holds weights and momentum, and a new one is whole before an old one goes.
+        needed = n_weight_bytes * (2 * (self.config.run.keep_snapshots + 1) + 2)
+        needed -= sum(path.stat().st_size for path in self.path.glob('*.npz'))
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise InputError(
+                f'{self.path}: the disk has {free / 1e6:,.0f} MB free, and the snapshots and '
+                f'weights of this run will take {needed / 1e6:,.0f} MB more; make room, keep '
+                'fewer with run.keep_snapshots, or name another place with --results')
+
     def write_throughput(self, figures):
         """Record what a throughput run measured."""
         write_json(self.path / 'throughput.json', figures)
+
+    def write_failure(self, reason):
+        """Record that the run has failed, also where no new file can be written."""
+        try:
+            self.write_status('failed', reason=reason)
+        except InputError:
+            with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+') as file:
+                # The room of the old text; that of a short one is enough.
+                file.write(json.dumps({'state': 'failed', 'reason': reason[:200]}))
+                file.truncate()
 
     def write_status(self, state, **details):
         """Record the state of the run and, at its end, its metrics."""

@@ -9,6 +9,7 @@ from yolo_dist.training.extensions import (
     Console,
     Curves,
     Evaluation,
+    FiniteCheck,
     Float16SumReport,
     LearningRate,
     Log,
@@ -93,6 +94,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluate, metri
 
     # Of every process; collective but for the first. The root's snapshot comes before the
     # evaluation.
+    trainer.extend(FiniteCheck(comm, snapshot_trigger), trigger=every_iterations(1))
     trainer.extend(LearningRate(schedule, report_trigger))
     trainer.extend(ReportMean(comm, report_trigger))
     if config.communicator.allreduce_grad_dtype == 'float16':

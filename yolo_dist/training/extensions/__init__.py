@@ -5,6 +5,7 @@ from yolo_dist.training.extensions.best_weights import BestWeights
 from yolo_dist.training.extensions.console import Console
 from yolo_dist.training.extensions.curves import Curves
 from yolo_dist.training.extensions.evaluation import Evaluation
+from yolo_dist.training.extensions.finite_check import FiniteCheck
 from yolo_dist.training.extensions.float16_sum_report import Float16SumReport
 from yolo_dist.training.extensions.interruption import Interruption
 from yolo_dist.training.extensions.learning_rate import LearningRate
@@ -16,7 +17,7 @@ from yolo_dist.training.extensions.snapshot import Snapshot
 from yolo_dist.training.extensions.throughput import Throughput
 
 __all__ = [
-    'BatchStatisticsMean', 'BestWeights', 'Console', 'Curves', 'Evaluation', 'Float16SumReport',
-    'Interruption', 'LearningRate', 'Log', 'Replay', 'ReportMean', 'RunIdentity', 'Snapshot',
-    'Throughput',
+    'BatchStatisticsMean', 'BestWeights', 'Console', 'Curves', 'Evaluation', 'FiniteCheck',
+    'Float16SumReport', 'Interruption', 'LearningRate', 'Log', 'Replay', 'ReportMean',
+    'RunIdentity', 'Snapshot', 'Throughput',
 ]
