@@ -59,9 +59,9 @@ def test_a_full_disk_is_named_and_keeps_the_old_file(tmp_path, writer):
 
 
 def test_a_full_disk_leaves_no_packed_set(tmp_path):
-    """LMDB's errors are the disk's."""
+    """LMDB says no more than that it cannot write."""
     with mounted(tmp_path / 'disk', 'size=256k') as disk:
-        with pytest.raises(InputError, match=r'disk/set.lmdb: .*No space left on device'):
+        with pytest.raises(InputError, match='disk/set.lmdb: cannot be packed'):
             pack(disk / 'set.lmdb')
         assert os.listdir(disk) == []
 
