@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+ORACLES := $(VENV)/oracles
 INSTALLERS := pip==26.3 setuptools==80.9.0 wheel==0.48.0 numpy==2.2.6
 PROCESSES := 2
 
@@ -40,8 +41,9 @@ quickstart: $(STAMP)
 	$(EVALUATE) results/quickstart_yolo_v2
 	$(BIN)/python -m yolo_dist.report experiments/quickstart_*.yaml --out report
 
-test: $(STAMP)
-	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10
+test: $(STAMP) $(ORACLES)/installed
+	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10 -n $(PROCESSES) --dist loadfile \
+	  --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check setup.py yolo_dist tests
@@ -61,3 +63,9 @@ $(STAMP): requirements.txt setup.py
 	  -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
+
+# Libraries of the tests alone, in a folder that only processes of tests have on their path.
+$(ORACLES)/installed: tests/oracles/requirements.txt $(STAMP)
+	rm -rf $(ORACLES)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(ORACLES) -r $<
+	touch $@

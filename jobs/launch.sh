@@ -8,6 +8,10 @@
 # (qsub -notify), comes too late: it does not take a job back whose time is over. It is treated
 # as SIGTERM is, with which a job is cancelled: a snapshot where there is time, and the end.
 #
+# What the run itself wrote into its status.json counts, not the status of mpiexec: Open MPI's is
+# 0 where the daemon of a host was killed. A run that ended without a word, as one does whose
+# process or host was lost or that its watchdog ended, is queued again like one that was stopped.
+#
 # mpiexec of Open MPI forwards SIGUSR1 to all processes, but ends them at once on SIGTERM. It
 # has a process group of its own, so that signals for the job reach it through this shell.
 
@@ -35,6 +39,7 @@ case $scheduler in pbs | uge)
     trap 'kill -- "-$timer" 2>/dev/null' EXIT
 esac
 
+export HOME="${HOME:-${TMPDIR:-/tmp}}"  # which mpiexec does not start without
 set_up
 
 if [ -n "${staging_command:-}" ]; then
@@ -48,8 +53,15 @@ if [ -n "${staging_command:-}" ]; then
     arguments+=(--set "data.root=$target")
 fi
 
+written() { stat --format '%i %y' "$run_directory/status.json" 2>/dev/null; }
+# The state that this session left; nothing where it wrote none.
+state() {
+    [ "$(written)" = "$written_before" ] ||
+        sed -n 's/^ "state": "\(.*\)",$/\1/p' "$run_directory/status.json"
+}
 snapshots() { ls "$run_directory"/snapshot_iter_*.npz 2>/dev/null; }
 before=$(snapshots)
+written_before=$(written)
 status=75
 if [ -z "$warned$cancelled" ]; then
     start_processes python -m yolo_dist.train "${arguments[@]}" --resume </dev/null &
@@ -60,6 +72,16 @@ if [ -z "$warned$cancelled" ]; then
     status=$?
     # Told to stop before it could listen.
     [ -n "$warned$cancelled" ] && [ "$status" -gt 128 ] && status=75
+    ended_as=$(state)
+    case $ended_as,$status in
+        done,*) status=0 ;;
+        diverged,*) status=3 ;;
+        failed,0) status=1 ;;
+        stopped,0 | *,75) ;;  # stopped,0: where run.stop_after_epochs says
+        running,* | stopped,*)
+            say "mpiexec ended with status $status, but the run is $ended_as: not at its end"
+            status=75 ;;
+    esac
 fi
 
 if [ "$status" -ne 75 ]; then

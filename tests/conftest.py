@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import yolo_dist  # noqa: F401
+from yolo_dist.config import load_config
 from yolo_dist.datasets import make_mini_voc
+from yolo_dist.runs.run_directory import RunDirectory, save_npz
+from yolo_dist.tasks import get_task
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -24,14 +27,18 @@ SETTINGS = {
 }
 
 
-def _run(command, env, timeout, cwd):
+def _start(command, env, cwd):
     environment = {**os.environ, **SETTINGS}
     path = environment.get('PYTHONPATH')
     environment['PYTHONPATH'] = os.pathsep.join([str(ROOT)] + ([path] if path else []))
     environment.update(env or {})
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _run(command, env, timeout, cwd):
+    process = _start(command, env, cwd)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -65,12 +72,40 @@ def mpiexec():
     ``argv`` is what follows ``python`` on the command line of each of the ``n`` processes, which
     may be more than there are cores. Otherwise like :func:`python`.
     """
-    launcher = pathlib.Path(sys.executable).parent / 'mpiexec'
-
     def mpiexec(n, *argv, env=None, timeout=120, cwd=None):
-        command = [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
-        return _run([*command, sys.executable, *map(str, argv)], env, timeout, cwd)
+        return _run([*_mpiexec(n), sys.executable, *map(str, argv)], env, timeout, cwd)
     return mpiexec
+
+
+def _mpiexec(n):
+    launcher = pathlib.Path(sys.executable).parent / 'mpiexec'
+    return [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
+
+
+@pytest.fixture
+def start():
+    """Starts processes and goes on: ``start(*argv, n=None, env=None, cwd=None)``.
+
+    ``n`` of them by mpiexec, or one without. Returns a ``subprocess.Popen`` with text. What is
+    left of it at the end of the test is ended.
+    """
+    started = []
+
+    def start(*argv, n=None, env=None, cwd=None):
+        command = [*([] if n is None else _mpiexec(n)), sys.executable, *map(str, argv)]
+        started.append(_start(command, env, cwd))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            # mpiexec ends its processes, stopped ones included.
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +114,16 @@ def seed_initializers():
     np.random.seed(0)
 
 
+# Files that take longest, longest first. Two files run at a time (Makefile), and a long one that
+# begins last would run alone.
+LONGEST = ('test_train.py', 'test_experiments.py', 'test_bench.py', 'test_communicator.py',
+           'test_launch.py', 'test_report.py')
+
+
 def pytest_collection_modifyitems(items):
-    """Tests marked `gpu` are skipped where there is none."""
+    """Long files come first, and tests marked `gpu` are skipped where there is none."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST
+               else len(LONGEST))
     if not any(item.get_closest_marker('gpu') for item in items):
         return
     from yolo_dist.environment import environment
@@ -97,3 +140,50 @@ def mini_voc(tmp_path_factory):
     path = tmp_path_factory.mktemp('data') / 'mini-voc'
     make_mini_voc(path, n_trainval=22, n_test=7)
     return path
+
+
+_TINY = ['data.input_size_px=32', 'data.evaluation.input_size_px=32', 'model.width=0.03',
+         'model.n_class=3', 'model.pretrained=null']
+
+
+def _write_run(directory, model, class_names, *overrides):
+    """Run directory of a network that finds the same in every picture."""
+    config = load_config(ROOT / f'experiments/quickstart_{model}.yaml', overrides=[
+        *_TINY, f'name={directory.name}', *overrides])
+    link = get_task(config).build_model(config)
+    heads = [convs[1] for convs in link.subnet] if model == 'yolo_v3' else [link.head]
+    for head in heads:
+        head.W.array[:] = 0
+    if model == 'yolo_v3':
+        for head in heads:
+            head.b.array[4::8] = -20  # no object, but one of the coarsest scale
+        heads[0].b.array[:8] = [0, 0, 0, 0, 3, -20, 3, -20]  # score 0.907
+    else:
+        heads[0].b.array[:] = [0, 2, 1]
+    RunDirectory(directory, config).open(class_names)
+    save_npz(directory / 'weights_final.npz', link)
+    return directory
+
+
+@pytest.fixture(scope='session')
+def detector_run(tmp_path_factory):
+    """Run of a YOLOv3 that finds one 'kočka' in the middle half of the letterboxed picture."""
+    return _write_run(tmp_path_factory.mktemp('runs') / 'detector', 'yolo_v3',
+                      ['dog', 'kočka', 'a/b'], 'data.class_names=[dog, kočka, a/b]',
+                      'model.anchors=[[[16, 16], [4, 4], [4, 4]], [[4, 4], [4, 4], [4, 4]], '
+                      '[[4, 4], [4, 4], [4, 4]]]')
+
+
+@pytest.fixture(scope='session')
+def classifier_run(tmp_path_factory):
+    """Run of a Darknet19 to which every picture shows a 'two', then a 'three'."""
+    return _write_run(tmp_path_factory.mktemp('runs') / 'classifier', 'darknet19',
+                      ['one', 'two', 'three'])
+
+
+@pytest.fixture
+def photo():
+    """A picture of 60 x 120 px, uint8 ``(3, H, W)``, each quarter of another colour."""
+    img = np.zeros((3, 60, 120), np.uint8)
+    img[0, :30], img[1, :, :60], img[2, 30:] = 220, 180, 90
+    return img

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'yolo_dist'
 
 ENTRY_POINTS = {'train', 'evaluate', 'report', 'make_data', 'pack_data', 'doctor', 'bench',
-                'submit'}
+                'submit', 'predict', 'inspect', 'import_data', 'convert'}
 
 # What each part may import of the package, besides itself and `errors`. A part below imports
 # nothing of the parts above it.
@@ -19,7 +19,8 @@ RULES = {
     'errors': set(),
     'compat': set(),
     '__init__': {'compat'},
-    'command_line': set(),
+    'utf8': set(),
+    'command_line': {'utf8'},
     'functions': set(),
     'kernels': set(),
     'drawing': set(),
@@ -28,23 +29,30 @@ RULES = {
     'datasets': {'whole_files'},
     'transforms': {'kernels'},
     'environment': {'kernels'},
-    'distributed': {'kernels'},
+    'distributed': {'kernels', 'utf8'},
     'links': {'functions', 'kernels', 'transforms'},
+    'formats': {'kernels', 'links'},
     'runs': {'config', 'environment', 'links', 'whole_files'},
     'training': {'drawing', 'kernels', 'runs', 'whole_files'},
     'evaluators': {'training'},
-    'tasks': {'datasets', 'drawing', 'evaluators', 'links', 'transforms'},
+    'tasks': {'datasets', 'drawing', 'evaluators', 'formats', 'links', 'transforms'},
     'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
+    'inspection': {'datasets', 'drawing', 'links', 'tasks', 'training'},
     'jobs': {'config', 'datasets', 'planning', 'runs', 'whole_files'},
+    'prediction': {'config', 'datasets', 'links', 'runs', 'tasks', 'whole_files'},
     'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
                    'planning', 'training', 'transforms'},
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
+    'convert': {'command_line', 'config', 'datasets', 'formats', 'links', 'runs', 'whole_files'},
     'doctor': {'command_line', 'environment', 'kernels'},
     'evaluate': {'command_line', 'config', 'datasets', 'distributed', 'environment', 'links',
                  'runs', 'tasks', 'whole_files'},
+    'import_data': {'command_line', 'datasets'},
+    'inspect': {'command_line', 'config', 'inspection'},
     'make_data': {'command_line', 'datasets'},
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
+    'predict': {'command_line', 'distributed', 'prediction', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
     'train': {'command_line', 'config', 'datasets', 'distributed', 'environment', 'planning',
@@ -61,6 +69,7 @@ RANK = {
     'evaluators/classification.py': 'chooses the shard',
     'evaluators/detection.py': 'chooses the shard, scores at the root',
     'train.py': 'prints and writes once',
+    'tasks/data_check.py': 'chooses the share of images to look at',
     'training/extensions/throughput.py': 'writes once',
     'training/trainer.py': 'extensions of the root alone',
 }

@@ -50,7 +50,7 @@ def test_unknown_argument(python):
 
 
 @pytest.mark.parametrize('found, words', [
-    (changed(), ('no libcuda.so.1', "pip install '.[gpu]'", "'.[gpu13]' the same for CUDA 13")),
+    (changed(), ('no libcuda.so.1', "pip install -e '.[gpu]'", "'.[gpu13]' the same for CUDA 13")),
     (changed(cuda={'driver': 11040}), (
         'CUDA 11.4: too old, CUDA 12.0 needs driver 525', 'not installed', 'cuDNN 8')),
     (changed(cuda={'driver': 12040}, packages={'cupy-cuda13x': '14.2.0'}), (
@@ -86,7 +86,7 @@ VOLTA, TURING = GPU | {'compute_capability': '7.0'}, GPU | {'compute_capability'
     (changed(devices=[GPU], cuda={'available': True, 'cudnn': 8907, 'nccl': 23203}), []),
     (changed(devices=[GPU, VOLTA], cuda={'available': True, 'cudnn': 91100, 'nccl': 23203}),
      ["GPU 1 has compute capability 7.0, cuDNN 91100 computes on 7.5 and newer only: "
-      "pip install '.[gpu-volta]'"]),
+      "pip install -e '.[gpu-volta]'"]),
     (changed(devices=[VOLTA], cuda={'available': True, 'cudnn': 91002, 'nccl': 23203}), []),
     (changed(devices=[TURING], cuda={'available': True, 'cudnn': 92800, 'nccl': 23203}), []),
 ], ids=['CPU', 'no BLAS', 'bare CuPy', 'no cuDNN by intent', 'no NCCL', 'all',

@@ -46,7 +46,8 @@ def test_layouts_are_those_of_the_real_sets(small, tmp_path):
 
 @pytest.mark.parametrize('arguments', [
     [], ['mini-coco', 'x'], ['mini-voc'], ['mini-voc', 'x', '--seed', 'one'],
-    ['mini-voc', 'x', '--seed', '-1']])
+    ['mini-voc', 'x', '--seed', '-1'], ['mini-voc', 'x', '--n-train', '0'],
+    ['mini-imagenet', 'x', '--n-train', '-5'], ['mini-voc', 'x', '--n-train', '2.5']])
 def test_bad_command_lines(arguments, small, tmp_path, monkeypatch):
     """An unknown set, a missing folder, a seed that is none: errors, and nothing is written."""
     monkeypatch.chdir(tmp_path)

@@ -13,8 +13,12 @@ import pytest
 import yaml
 
 from yolo_dist.config import load_config
-from yolo_dist.datasets import make_mini_imagenet
+from yolo_dist.datasets import DIGIT_NAMES, make_mini_imagenet
+from yolo_dist.errors import InputError
+from yolo_dist.planning.plan import plan
+from yolo_dist.runs.records import read_record
 from yolo_dist.runs.run_directory import snapshot_files
+from yolo_dist.tasks import get_task
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = ['model.width=0.03', 'data.batch_size_per_worker=4', 'run.log_every_iterations=2',
@@ -126,6 +130,8 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(train, trained, tmp_path,
 def test_a_run_directory_holds_what_is_needed_to_run_it_again(trained, mpiexec, tmp_path):
     """Its config.yaml is an experiment that leads to the same weights."""
     directory = trained('darknet19')
+    names = (directory / 'class_names.txt').read_text().split()
+    assert names == sorted(DIGIT_NAMES)
     assert {path.name for path in directory.iterdir()} >= {
         'config.yaml', 'environment.json', 'status.json', 'log.json', 'curves.png',
         'weights_best.npz', 'weights_final.npz'}
@@ -514,3 +520,38 @@ def test_a_voc_style_set_of_ones_own_needs_no_code(mpiexec, tmp_path, mini_voc):
     done = mpiexec(2, '-m', 'yolo_dist.train', 'okapis.yaml', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 'val mAP' in done.stdout
+
+
+def test_a_run_keeps_the_anchors_that_it_fitted(train, tmp_path):
+    """`fit` is resolved once, for all processes; the run's own file, a resume and the report
+    take the anchors from then on."""
+    fit = ['model.anchors=fit']
+    first = train('yolo_v3', set=[*fit, 'schedule.epochs=3', 'run.stop_after_epochs=1'])
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.count('anchors fitted to ') == 1
+    directory = tmp_path / 'results/quickstart_yolo_v3'
+    anchors = load_config(directory / 'config.yaml').model.anchors
+    assert np.shape(anchors) == (3, 3, 2)
+    assert f'{anchors}' in first.stdout
+
+    second = train('yolo_v3', '--resume', n=1, set=[*fit, 'schedule.epochs=3'])
+    assert second.returncode == 0, second.stderr
+    assert 'resumed from' in second.stdout and 'anchors fitted' not in second.stdout
+    assert load_config(directory / 'config.yaml').model.anchors == anchors
+    planned = load_config(directory / 'config.yaml', overrides=fit)
+    assert read_record(directory, planned).changed == {}
+    given = load_config(directory / 'config.yaml', overrides=['model.anchors=null'])
+    assert 'model.anchors' in read_record(directory, given).changed
+
+
+def test_anchors_to_be_fitted_need_a_training_set():
+    """The plan counts without them; a network is not built from the word."""
+    config = load_config(ROOT / 'experiments/quickstart_yolo_v3.yaml', overrides=[
+        'model.anchors=fit', 'model.width=0.05', 'model.pretrained=null',
+        'data.n_synthetic_examples=64'])
+    assert plan(config).n_parameters > 0
+    with pytest.raises(InputError, match='model.anchors: found fit'):
+        get_task(config).build_model(config)
+    with pytest.raises(InputError, match="model.anchors: found 'fitted'; expected a list"):
+        load_config(ROOT / 'experiments/quickstart_yolo_v3.yaml',
+                    overrides=['model.anchors=fitted'])

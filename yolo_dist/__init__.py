@@ -7,6 +7,7 @@ sorted needs ``import yolo_dist  # isort: split`` above the others.
 Conventions, as in ChainerCV:
 
 * Images are RGB, ``(3, H, W)``; uint8 in [0, 255], or float in [0, 1]: the dtype tells the range.
+  ``predict`` takes uint8, or float in [0, 255] as ChainerCV reads images, and refuses [0, 1].
 * A bounding box is ``(y_min, x_min, y_max, x_max)``, float32 in pixels. ``bb`` is one box
   ``(4,)``, ``bbox`` those of one image ``(R, 4)``, ``bboxes`` those of a batch.
 * Labels are int32, counted from 0 without background; -1 pads the arrays of a batch.

@@ -125,7 +125,7 @@ def _multiple_of_32(text):
 
 
 def main(argv=None):
-    """Measures, prints and writes.
+    """Measure, print and write.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.

@@ -44,6 +44,10 @@ _CUDNN_MODULES = (
     'chainer.functions.pooling.max_pooling_nd',
 )
 
+# Modules of Chainer's exporter that look up the ONNX number of a dtype.
+_ONNX_MODULES = ('onnx_chainer.export', 'onnx_chainer.functions.array',
+                 'onnx_chainer.functions.math')
+
 REPAIRS = (
     # numpy.distutils left with Python 3.12, pkg_resources with setuptools 82.
     Repair('chainer._environment_check',
@@ -99,6 +103,14 @@ REPAIRS = (
     Repair('chainercv.utils.bbox.non_maximum_suppression',
            'from chainercv.utils.bbox._nms_gpu_post import _nms_gpu_post',
            'from yolo_dist.compat import nms_gpu_post as _nms_gpu_post'),
+    # onnx.mapping left with onnx 1.19: the same table by the function that took its place.
+    *(Repair(module, 'from onnx.mapping import NP_TYPE_TO_TENSOR_TYPE',
+             'from yolo_dist.compat import tensor_types as NP_TYPE_TO_TENSOR_TYPE')
+      for module in _ONNX_MODULES),
+    # onnx.mapping again, for constants to be written as text: bytes do as well.
+    Repair('onnx_chainer.context',
+           'field_name = onnx.mapping.STORAGE_TENSOR_TYPE_TO_FIELD.get(\n'
+           '        tensor.data_type, None)', 'field_name = None\n'),
     # numpy.bool was missing from NumPy 1.24 to 1.26 (CuPy 12 needs NumPy 1).
     *(Repair(module, 'np.bool)', 'np.bool_)') for module in _BOOL_MODULES),
 )
@@ -192,6 +204,17 @@ def strtobool(text):
     if text in ('n', 'no', 'f', 'false', 'off', '0'):
         return 0
     raise ValueError(f'found {text!r}, expected a switch such as "on" or "off"')
+
+
+class _TensorTypes:
+    """Gives the number that ONNX has for a dtype, as ``onnx.mapping`` did."""
+
+    def __getitem__(self, dtype):
+        import onnx  # here, as this package works without it
+        return onnx.helper.np_dtype_to_tensor_dtype(dtype)
+
+
+tensor_types = _TensorTypes()
 
 
 def nms_gpu_post(mask, n_bbox, threads_per_block, col_blocks):

@@ -186,7 +186,8 @@ def _git():
     package = pathlib.Path(__file__).resolve().parent
 
     def git(*arguments):
-        return subprocess.run(['git', '-C', str(package), *arguments], check=True, text=True,
+        return subprocess.run(['git', '-C', str(package), *arguments], check=True,
+                              encoding='utf-8', errors='replace',
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=20).stdout
 
     try:

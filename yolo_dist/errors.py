@@ -43,3 +43,7 @@ class GradientOverflow(ArithmeticError):
     """
 
     is_own = None
+
+
+class ProcessLost(RuntimeError):
+    """A process that this one depends on was killed or crashed."""

@@ -10,7 +10,7 @@ from yolo_dist.environment import software
 from yolo_dist.links import load_weights
 from yolo_dist.runs.run_directory import find_weights, write_json
 from yolo_dist.runs.snapshots import describe_npz
-from yolo_dist.tasks import get_task
+from yolo_dist.tasks import HELD_OUT, check_data, get_task
 from yolo_dist.whole_files import check_writable, write_whole
 
 
@@ -54,15 +54,20 @@ def main(argv=None):
     with fail_together():
         device = communicator.choose_device(comm)
         task = get_task(config)
-        _, val = task.load_datasets(config)
-        if comm.rank == 0:
-            val.check()
+        val = task.load_held_out(config)
+    # With bad examples to be left out, all must be known before any is read.
+    skips = config.data.on_bad_example == 'skip'
+    data_check = check_data({HELD_OUT: val}, comm, decodes=skips)
+    with fail_together():
+        val, = data_check.settle(config, {HELD_OUT: val}, directory, writes=comm.rank == 0)
         model = task.build_model(config)
         load_weights(model, weights)
     check_agreement({'held-out set': fingerprint(val)})
     model.to_device(device)
     metrics = task.evaluate(config, model, val, comm, device)
     if comm.rank == 0:
+        for line in data_check.lines:
+            print(line)
         print(f'{weights}: {config.model.name}, {metrics["n_images"]:,} images, '
               f'{config.data.evaluation.input_size_px} px')
         print(task.format_metrics(metrics), flush=True)

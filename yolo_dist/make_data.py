@@ -1,7 +1,7 @@
 """Writes the small data sets: ``python -m yolo_dist.make_data {mini-imagenet,mini-voc} DIR``."""
 import argparse
 
-from yolo_dist.command_line import Parser, run_serial
+from yolo_dist.command_line import Parser, positive_count, run_serial
 from yolo_dist.datasets import make_mini_imagenet, make_mini_voc
 
 _SIZES = {'mini-imagenet': 'n_train', 'mini-voc': 'n_trainval'}
@@ -22,7 +22,7 @@ def main(arguments=None):
     parser.add_argument('dir', metavar='DIR', help='where; absent or empty')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='another number draws another set')
-    parser.add_argument('--n-train', type=int, metavar='N', default=None, help=(
+    parser.add_argument('--n-train', type=positive_count, metavar='N', default=None, help=(
         'training images; 2,000 of mini-imagenet and 800 of mini-voc unless given'))
     args = parser.parse_args(arguments)
     size = {} if args.n_train is None else {_SIZES[args.set]: args.n_train}

@@ -13,7 +13,7 @@ def parse_arguments(argv=None):
         'Writes all files of the training and the held-out set of an experiment into one file, '
         'for file systems that dislike a million small ones. With data.root naming that file '
         'instead of the folder the experiment reads the same examples in the same order. All '
-        'annotations are checked before anything is written.'))
+        'annotations and pictures are checked before anything is written.'))
     parser.add_argument('experiment', metavar='EXPERIMENT.yaml', help='a run or a sweep')
     parser.add_argument('file', metavar='FILE', help=(
         'where; must not exist, for example data/imagenet.lmdb'))
@@ -24,7 +24,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Packs one data set.
+    """Pack one data set.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.

@@ -51,7 +51,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Submit, shows what would be submitted, or show states.
+    """Submit, show what would be submitted, or show states.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.
@@ -176,7 +176,7 @@ def check_jobs(jobs):
 
 
 def submit(jobs):
-    """Queues jobs, or runs them one after the other where there is no queue."""
+    """Queue jobs, or run them one after the other where there is no queue."""
     for job in jobs:
         scheduler = SCHEDULERS[job.site.scheduler]
         write_script(job, work_directory=pathlib.Path.cwd())

@@ -1,31 +1,43 @@
 """Trains one run: ``mpiexec -n P python -m yolo_dist.train EXPERIMENT.yaml``."""
 
-import os
+import functools
+import signal
 import sys
 
 import numpy as np
 
 from yolo_dist.command_line import Parser, positive_number, run_serial
 from yolo_dist.config import differences, load_config
-from yolo_dist.datasets import fingerprint
+from yolo_dist.datasets import fingerprint, is_data_there
 from yolo_dist.distributed import communicator, launch
 from yolo_dist.distributed.agreement import check_agreement
 from yolo_dist.distributed.device import set_precision
-from yolo_dist.distributed.launch import STOP_SIGNALS, fail_together
+from yolo_dist.distributed.launch import fail_together, stop_request
+from yolo_dist.distributed.stop_request import INTERRUPTED
 from yolo_dist.distributed.virtual_workers import LocalWorkers
 from yolo_dist.environment import software
 from yolo_dist.errors import InputError, TrainingDiverged
 from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
+from yolo_dist.runs.heartbeat import end_heartbeat
 from yolo_dist.runs.lock import RunLock
 from yolo_dist.runs.run_directory import (
     RunDirectory,
     read_json,
     run_directory,
     save_npz,
+    snapshot_files,
 )
 from yolo_dist.runs.snapshots import describe_npz, find_whole_snapshot, load_snapshot
-from yolo_dist.tasks import get_task
+from yolo_dist.tasks import (
+    HELD_OUT,
+    LISTING,
+    TRAINING,
+    add_skipped,
+    check_data,
+    get_task,
+    n_skipped,
+)
 from yolo_dist.training.extensions import Interruption
 from yolo_dist.training.iterators import StreamIterator
 from yolo_dist.training.optimizers import create_optimizer
@@ -33,9 +45,7 @@ from yolo_dist.training.sampler import TrainingStream, create_input_size_schedul
 from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
 from yolo_dist.training.trainer import create_trainer
 from yolo_dist.training.updater import TrainUpdater
-
-# Exit status of a session that a signal ended: start the run again with --resume.
-INTERRUPTED = os.EX_TEMPFAIL
+from yolo_dist.training.watchdog import Watchdog, is_evaluating
 
 
 def parse_arguments(argv=None):
@@ -68,7 +78,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Trains one run; the same code in every process.
+    """Train one run; the same code in every process.
 
     Args:
         argv (list of str): Command line; ``None`` takes the process's own.
@@ -102,16 +112,18 @@ def _train(config, results, lock, *, resume):
         if launch.process_number() == 0:
             lock.acquire()
             results.check(resume=resume)
+            config = results.resolved()
             is_done = results.state() == 'done'
             if resume and not is_done:
                 snapshot, passed_over = find_whole_snapshot(results.path, config)
-    is_done, snapshot = launch.tell_all((is_done, snapshot))
+    is_done, snapshot, config = launch.tell_all((is_done, snapshot, config))
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
         return 0
 
     section = config.communicator
+    watchdog = Watchdog(config.run.watchdog_seconds, launch.process_number(), launch.n_processes())
     comm = communicator.create_communicator(
         section.name, n_workers=config.workers, double_buffering=section.double_buffering,
         allreduce_grad_dtype=section.allreduce_grad_dtype,
@@ -120,20 +132,25 @@ def _train(config, results, lock, *, resume):
         device = communicator.choose_device(comm)
         task = get_task(config)
         train, val = task.load_datasets(config)
-        if comm.rank == 0:
-            train.check()
-            val.check()
         check_batch_fits(config, len(train))
+        files = {'snapshot': snapshot, 'model.pretrained': config.model.pretrained}
+        facts = {'training set': fingerprint(train), 'held-out set': fingerprint(val),
+                 **{key: describe_npz(path) for key, path in files.items() if path is not None}}
+    check_agreement(facts)
+    datasets = {TRAINING: train, HELD_OUT: val}
+    data_check = check_data(datasets, comm, decodes=config.run.measure is None)
+    with fail_together():
+        train, val = data_check.settle(config, datasets, results.path, writes=comm.rank == 0)
+        if comm.rank == 0:
+            bad = data_check.bad(TRAINING)
+            config, resolved = task.resolve(config, train.without(bad) if bad else train)
+    config = results.config = launch.tell_all(config)
+    with fail_together():
         np.random.seed(config.run.seed)
         set_precision(config.model.dtype)
         model = task.build_model(config)
         if snapshot is None and config.model.pretrained is not None:
             task.load_pretrained(config, model)
-    check_agreement({
-        'training set': fingerprint(train), 'held-out set': fingerprint(val),
-        'snapshot': 'none' if snapshot is None else describe_npz(snapshot),
-        'model.pretrained': str(config.model.pretrained and describe_npz(config.model.pretrained))
-    })
     if section.multi_node_bn:
         model = communicator.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)
@@ -145,7 +162,9 @@ def _train(config, results, lock, *, resume):
         train, task.create_transform(config), seed=config.run.seed,
         workers=communicator.local_workers(config.workers), n_workers=config.workers,
         batch_size_per_worker=config.data.batch_size_per_worker, n_iterations=n_iterations,
-        input_size=create_input_size_schedule(config, n_iterations))
+        input_size=create_input_size_schedule(config, n_iterations),
+        note_skipped=functools.partial(add_skipped, results.path / LISTING)
+        if config.data.on_bad_example == 'skip' else None)
     iterator = StreamIterator(stream, config.data.n_loader_processes)
     optimizer = create_optimizer(config.optimizer, train_chain, comm,
                                  double_buffering=section.double_buffering)
@@ -153,7 +172,7 @@ def _train(config, results, lock, *, resume):
         iterator, optimizer, comm=comm, workers=workers, converter=task.convert, device=device,
         global_batch_size=config.global_batch_size, n_examples=len(train))
     schedule = create_schedule(config)
-    interruption = Interruption(comm, STOP_SIGNALS)
+    interruption = Interruption(comm, stop_request)
     trainer = create_trainer(
         config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
         results=results, interruption=interruption, n_iterations=n_iterations,
@@ -164,7 +183,8 @@ def _train(config, results, lock, *, resume):
     workers.share()
     with fail_together():
         if comm.rank == 0:
-            results.open(n_weight_bytes=sum(param.array.nbytes for param in model.params()))
+            results.open(train.class_names, n_weight_bytes=sum(
+                param.array.nbytes for param in model.params()))
     if comm.rank == 0:
         lines = describe_run(config, n_train=len(train), n_val=len(val),
                              data_source=config.data.root, n_iterations=n_iterations,
@@ -172,10 +192,11 @@ def _train(config, results, lock, *, resume):
         print(format_lines([*lines, ('device', f'{device}, communicator '
                                                f'{communicator.communicator_name(comm)}')]),
               flush=True)
-        for line in passed_over:
+        for line in (*data_check.lines, *resolved, *passed_over):
             print(line, flush=True)
         if snapshot is not None:
             print(f'resumed from {snapshot}', flush=True)
+    watchdog.record_in(results.path)
     return _run(trainer, model, results, n_iterations, comm, interruption)
 
 
@@ -187,9 +208,18 @@ def _facts(config):
 
 
 def _run(trainer, model, results, n_iterations, comm, interruption):
-    """Run the trainer and leaves the run directory in a state that says how it ended."""
+    """Run the trainer and leave the run directory in a state that says how it ended."""
+    def tell(number):
+        # At once: mpiexec that is told to end leaves its processes no time for a snapshot. So it
+        # ends them, too, after one of them has failed and said so.
+        if comm.rank == 0 and results.state() == 'running':
+            results.write_status(
+                'stopped', reason=f'told to stop by {signal.Signals(number).name}',
+                snapshot=next((path.name for path in snapshot_files(results.path)), None))
+
     try:
-        trainer.run(show_loop_exception_msg=False)
+        with stop_request.heard_by(tell, is_evaluating=is_evaluating):
+            trainer.run(show_loop_exception_msg=False)
     except TrainingDiverged as error:
         if comm.rank == 0:
             kept = results.path / f'diverged_after_iter_{trainer.updater.iteration}.npz'
@@ -209,6 +239,11 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
             'done' if is_done else 'stopped', epoch=trainer.updater.epoch_detail,
             iteration=trainer.updater.iteration, elapsed_seconds=trainer.elapsed_time,
             metrics={key: value for key, value in log[-1].items() if key.startswith('val/')})
+        end_heartbeat(results.path)
+        skipped = n_skipped(results.path / LISTING)
+        if skipped and results.config.data.on_bad_example == 'skip':
+            print(f'{skipped:,} training examples could not be read and others stood for them: '
+                  f'{results.path / LISTING}', flush=True)
         print(f'{"done" if is_done else "stopped"}: {results.path}', flush=True)
     return INTERRUPTED if interruption.is_due() and not is_done else 0
 
@@ -226,6 +261,12 @@ def print_plan(argv=None):
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                          results=arguments.results)
     print(plan(config, images_per_second=arguments.images_per_second))
+    if config.data.n_synthetic_examples is None and is_data_there(config.data.root):
+        datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
+        data_check = check_data(datasets, decodes=False)
+        data_check.settle(config, datasets, None, writes=False)
+        for line in data_check.lines:
+            print(line)
     return 0
 
 

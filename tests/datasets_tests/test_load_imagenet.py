@@ -73,7 +73,7 @@ def test_missing_files_of_a_list_are_found_by_check(root):
 @pytest.mark.parametrize('text, expected', [
     ('train/n02/0.JPEG\n', 'line 1'), ('a.JPEG 0\nb.JPEG 7\n', "'7'"),
     ('a.JPEG n77\n', 'n77'), ('a.JPEG -1\n', "'-1'"), ('\n\n', 'no image'),
-    (b'\xff\xfe\x00', 'list of images')])
+    (b'\xff\xfe\x00', 'UTF-16'), (b'a.JPEG 0\n\xe9.JPEG 0', 'line 2.*xe9.*UTF-8')])
 def test_bad_list_files(root, text, expected):
     """A line without label, an unknown label, an empty or binary list name the list."""
     (root / 'list.txt').write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -95,7 +95,7 @@ def test_cudnn_that_dropped_the_gpu(gpus, capability, version, is_good):
         assert used == ['@cupy:0']
         return
     message = (rf'capability {capability[0]}\.{capability[1]}, but cuDNN {version} computes on '
-               r"7\.5 and newer only; .* pip install '\.\[gpu-volta\]'")
+               r"7\.5 and newer only; .* pip install -e '\.\[gpu-volta\]'")
     with pytest.raises(InputError, match=message):
         use_gpu(0)
     assert used == []

@@ -167,13 +167,15 @@ def test_centre_on_the_border(make_case, oracle):
 
 
 def test_loss_norms_differ_by_their_divisor(make_case):
-    """image, positive and cell divide one and the same sum by B, truths and B * N."""
+    """The same sums divided by B, truths, B N, and the elements of each term's output."""
     case = make_case((32,), ANCHORS_PX, dtype='float64', insize=(160, 128))
-    image, positive, cell = (
+    image, positive, cell, element = (
         np.array([t.array for t in loss_terms(case, loss_norm=norm, **PRIOR)])
-        for norm in ('image', 'positive', 'cell'))
+        for norm in ('image', 'positive', 'cell', 'element'))
     np.testing.assert_allclose(image * 3, positive * 10, rtol=1e-12)
     np.testing.assert_allclose(image * 3, cell * case.outputs[1].size, rtol=1e-12)
+    sizes = [output.size for output in (case.outputs[0], *case.outputs)]
+    np.testing.assert_allclose(image * 3, element * sizes, rtol=1e-12)
 
 
 def test_perfect_prediction_has_no_loss(make_case):

@@ -178,13 +178,15 @@ def test_truth_without_area_and_padding_change_nothing(make_case):
 
 
 def test_loss_norms_differ_by_their_divisor(make_case):
-    """image, positive and cell divide one and the same sum by B, truths and B * N."""
+    """The same sums divided by B, truths, B N, and the elements of each term's output."""
     case = make_case(STEPS, ANCHORS, dtype='float64')
-    image, positive, cell = (
+    image, positive, cell, element = (
         np.array([t.array for t in loss_terms(case, loss_norm=norm)])
-        for norm in ('image', 'positive', 'cell'))
+        for norm in ('image', 'positive', 'cell', 'element'))
     np.testing.assert_allclose(image * 3, positive * 10, rtol=1e-12)
     np.testing.assert_allclose(image * 3, cell * case.outputs[1].size, rtol=1e-12)
+    sizes = [output.size for output in (case.outputs[0], *case.outputs)]
+    np.testing.assert_allclose(image * 3, element * sizes, rtol=1e-12)
     with pytest.raises(ValueError, match='loss_norm'):
         loss_terms(case, loss_norm='batch')
 

@@ -110,3 +110,16 @@ def test_the_time_is_the_estimate_with_its_reserve(dry_run):
     asked = int(output.partition('\nseconds=')[2].split()[0])
     assert asked == pytest.approx(seconds, rel=0.01)
     assert asked % 60 == 0
+
+
+def test_a_tiny_run_gets_time_to_start(dry_run, mini_voc):
+    """A job of seconds asks for a quarter of an hour before its warning, and says its minutes."""
+    output = dry_run('experiments/table2.yaml', '--run', 'yolo_v2_k8', '--site', 'slurm',
+                     '--set', f'data.root={mini_voc}', '--set', 'data.train=[VOC2007/trainval]',
+                     '--set', 'schedule.epochs=0.5', '--set', 'data.batch_size_per_worker=1',
+                     '--set', 'schedule.warmup=none', '--set', 'schedule.warmup_epochs=0.0',
+                     '--set', 'schedule.decay={kind: constant}')
+    seconds, warning = (int(output.partition(f'\n{name}=')[2].split()[0])
+                        for name in ('seconds', 'warning_seconds'))
+    assert seconds - warning == 15 * 60
+    assert 'Estimated 0.00 hours' not in output and ' minutes, asks for 00:25:00' in output

@@ -116,6 +116,34 @@ def test_any_other_end_is_the_end(launch, tmp_path, status):
     assert not (tmp_path / 'requeued').exists()
 
 
+# Trains until mpiexec ends with a status that is not the run's.
+ENDED = """\
+printf '{{\n "state": "{state}",\n "n_workers": 2\n}}\n' > run/status.json
+touch run/snapshot_iter_7.npz
+exit {status}
+"""
+
+
+@pytest.mark.parametrize('state, of_mpiexec, status, requeued', [
+    ('running', 0, 0, True), ('running', 1, 0, True), ('running', 137, 0, True),
+    ('stopped', 1, 0, True), ('stopped', 0, 0, False), ('done', 1, 0, False),
+    ('diverged', 0, 3, False), ('failed', 0, 1, False), ('failed', 137, 137, False)])
+def test_the_run_is_believed_not_mpiexec(launch, tmp_path, state, of_mpiexec, status, requeued):
+    """A run that mpiexec left unfinished is queued again, whatever mpiexec says."""
+    process = launch('slurm', ENDED.format(state=state, status=of_mpiexec))
+    assert process.wait(20) == status
+    assert (tmp_path / 'requeued').exists() == requeued
+    assert ('not at its end' in (tmp_path / 'run/job.log').read_text()) == requeued
+
+
+def test_the_word_of_an_earlier_session_does_not_count(launch, tmp_path):
+    """Training that ends before it writes a status ends the job with its own."""
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/status.json').write_text('{\n "state": "running",\n "n_workers": 2\n}\n')
+    assert launch('slurm', 'touch run/snapshot_iter_9.npz; exit 2').wait(20) == 2
+    assert not (tmp_path / 'requeued').exists()
+
+
 def test_a_sitting_without_progress_is_not_repeated(launch, tmp_path):
     """Otherwise a time limit that is too short would be hit for ever."""
     process = launch('slurm', 'exit 75')

@@ -109,7 +109,7 @@ def _describe(arguments):
 
 
 def measure_gpu(arguments):
-    """Measures ``train``, ``infer`` or ``loss`` on a GPU.
+    """Measure ``train``, ``infer`` or ``loss`` on a GPU.
 
     Args:
         arguments (~argparse.Namespace): Of the command line; ``device`` is the GPU's number.

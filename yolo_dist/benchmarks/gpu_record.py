@@ -35,7 +35,7 @@ def cases(*, has_torch):
 
 
 def run_case(case, *, device, repeats):
-    """Measures one case in a process of its own, whose memory nobody else has used.
+    """Measure one case in a process of its own, whose memory nobody else has used.
 
     Args:
         case (list of str): Of :func:`cases`.
@@ -50,7 +50,7 @@ def run_case(case, *, device, repeats):
         done = subprocess.run(
             [sys.executable, '-m', 'yolo_dist.bench', *case, '--device', str(device),
              '--repeats', str(repeats), '--json', str(path)], stdin=subprocess.DEVNULL,
-            capture_output=True, text=True)
+            capture_output=True, encoding='utf-8', errors='replace')
         command = ' '.join(['bench', *case])
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f'status {done.returncode}']
@@ -78,7 +78,7 @@ def run_tests(device, *, root=_ROOT):
                         f'--junitxml={path}'], cwd=root, stdin=subprocess.DEVNULL,
                        env={**os.environ, 'CUDA_VISIBLE_DEVICES': only})
         if not path.exists():
-            raise InputError("the tests of the GPU did not run: pip install '.[test]'")
+            raise InputError("the tests of the GPU did not run: pip install -e '.[test]'")
         suite = xml.etree.ElementTree.parse(path).getroot().find('testsuite')
     failed = [test.get('name') for test in suite.iter('testcase')
               if test.find('failure') is not None or test.find('error') is not None]

@@ -84,7 +84,8 @@ def write_tree(root, files):
         _, height, width = read_image(voc / 'JPEGImages' / f'{id_}.jpg').shape
         (voc / 'Annotations' / f'{id_}.xml').write_bytes(format_voc_annotation(
             f'{id_}.jpg', (height, width, 3), _objects(height, width)))
-    (voc / 'ImageSets' / 'Main' / 'trainval.txt').write_text('\n'.join(ids) + '\n')
+    (voc / 'ImageSets' / 'Main' / 'trainval.txt').write_text(
+        '\n'.join(ids) + '\n', encoding='utf-8')
 
 
 def _objects(height, width):

@@ -127,7 +127,8 @@ def measure_input(arguments):
     with tempfile.TemporaryDirectory() as root:
         write_tree(Path(root), files)
         (Path(root) / 'list.txt').write_text(''.join(
-            f'VOC2007/JPEGImages/{i:06d}.jpg {i % 10}\n' for i in range(len(files))))
+            f'VOC2007/JPEGImages/{i:06d}.jpg {i % 10}\n' for i in range(len(files))),
+            encoding='utf-8')
         datasets = {'classification': load_imagenet(root, 'list.txt'),
                     'detection': VOCDetectionDataset(root, ['VOC2007/trainval'])}
         sizes = {task: arguments.input_size or INPUT_SIZE_PX[task] for task in tasks}

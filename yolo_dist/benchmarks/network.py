@@ -14,7 +14,7 @@ from yolo_dist.kernels.cpu.threads import n_threads
 
 
 def measure_network(arguments):
-    """Measures steps of a network on the CPU, or on a GPU where ``--device`` names one.
+    """Measure steps of a network on the CPU, or on a GPU where ``--device`` names one.
 
     Args:
         arguments (argparse.Namespace): Command line of ``bench`` with a network; what was left

@@ -18,7 +18,7 @@ def check_torch():
     """
     if not is_torch_there():
         raise InputError('--against torch: PyTorch is not installed; it belongs to the extra '
-                         "'bench': pip install '.[bench]'")
+                         "'bench': pip install -e '.[bench]'")
 
 
 def create_torch_step(name, *, input_size, batch, width, threads, training, gpu=None,

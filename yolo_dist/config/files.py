@@ -5,7 +5,7 @@ import pathlib
 import yaml
 
 from yolo_dist.config.problems import describe, suggest, validate
-from yolo_dist.config.sections import RUN_CLASSES, Sweep
+from yolo_dist.config.sections import OPTIONAL_KEYS, RUN_CLASSES, Sweep
 from yolo_dist.errors import InputError
 
 
@@ -70,7 +70,7 @@ def _set(content, dotted, value, source):
         if not isinstance(place, dict):
             raise InputError(f'{source}: {dotted}: there is no section '
                              f'{".".join(parents[:depth + 1])}')
-    if last not in place:
+    if last not in place and dotted not in OPTIONAL_KEYS:
         raise InputError(f'{source}: {dotted}: is not a known key; {suggest(last, list(place))}')
     place[last] = value
 

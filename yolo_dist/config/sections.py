@@ -1,5 +1,6 @@
 """The sections of an experiment file, each key with its type and range."""
 
+import math
 from typing import Annotated, Literal
 
 import pydantic
@@ -36,7 +37,7 @@ def _is_folder_name(text):
 
 
 def _name_of_folders(text):
-    """Return a name becomes a folder below --results, and a line of a job script."""
+    """Check a name, which becomes a folder below --results and a line of a job script."""
     if not all(map(_is_folder_name, text.split('/'))):
         raise ValueError(
             'expected a name that can be a folder: printable, on one line, without a backslash, '
@@ -124,13 +125,42 @@ class DetectionEvaluation(Section):
     nms_thresh: Fraction
 
 
+def _all_different(names):
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f'expected different names, but {name!r} stands {names.count(name)} '
+                             'times')
+        if name != name.strip():
+            raise ValueError(f'expected names without blanks at their ends, but found {name!r}')
+    return names
+
+
+def _names_or_others(value):
+    if value == 'others':
+        return value
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError('expected a list of class names, or the word others')
+    return _all_different(value)
+
+
+Names = Annotated[list[Text], pydantic.AfterValidator(_all_different)]
+
+
 class ClassificationData(Section):
-    """``n_synthetic_examples`` synthetic images stand for the files where it is given."""
+    """``n_synthetic_examples`` synthetic images stand for the files where it is given.
+
+    Keys with a value here are the exceptions from "no defaults": what most sets do not need.
+    ``on_bad_example`` says what becomes of examples that cannot be read: with ``skip`` another
+    training example stands for each, and held-out ones are left out. Images of
+    ``ignore_classes`` are left out.
+    """
 
     root: Text
     n_synthetic_examples: Count | None
     train: Text
     val: Text
+    on_bad_example: Literal['error', 'skip'] = 'error'
+    ignore_classes: Names = []
     input_size_px: InputSize
     batch_size_per_worker: Count
     n_loader_processes: Annotated[int, pydantic.Field(ge=0)]
@@ -147,13 +177,22 @@ class MultiScale(Section):
 
 
 class DetectionData(Section):
-    """``n_synthetic_examples`` synthetic images stand for the files where it is given."""
+    """``n_synthetic_examples`` synthetic images stand for the files where it is given.
+
+    Keys with a value here are the exceptions from "no defaults": what most sets do not need.
+    ``on_bad_example`` is as in :class:`ClassificationData`. Boxes without area, without four
+    numbers or outside the image are ``invalid_boxes``. Objects of ``ignore_classes`` are left
+    out, with ``others`` all that are not in ``class_names``.
+    """
 
     root: Text
     n_synthetic_examples: Count | None
-    train: Annotated[list[Text], pydantic.Field(min_length=1)]
-    val: Annotated[list[Text], pydantic.Field(min_length=1)]
-    class_names: list[Text] | None
+    train: Annotated[Names, pydantic.Field(min_length=1)]
+    val: Annotated[Names, pydantic.Field(min_length=1)]
+    class_names: Names | None
+    on_bad_example: Literal['error', 'skip'] = 'error'
+    invalid_boxes: Literal['error', 'drop'] = 'error'
+    ignore_classes: Annotated[object, pydantic.AfterValidator(_names_or_others)] = []
     input_size_px: InputSize
     multi_scale: MultiScale | None
     batch_size_per_worker: Count
@@ -173,8 +212,26 @@ class ClassificationModel(Section):
     pretrained: Text | None
 
 
+def _list_or_fit(anchors):
+    if not (anchors is None or anchors == 'fit' or isinstance(anchors, list)):
+        raise ValueError('expected a list of (height, width), or fit, or null')
+    return anchors
+
+
+Anchors = Annotated[list | str | None, pydantic.PlainValidator(_list_or_fit)]
+
+
+def _is_size(anchor):
+    return isinstance(anchor, list) and len(anchor) == 2 and all(
+        type(side) in (int, float) and 0 < side < math.inf for side in anchor)
+
+
 class DetectionModel(Section):
-    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``."""
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``.
+
+    ``anchors: fit`` fits them to the training set when training starts; the run's ``config.yaml``
+    holds the fitted ones. ``null`` takes Darknet's.
+    """
 
     name: Literal['yolo_v2', 'yolo_v3']
     n_class: Count
@@ -182,10 +239,25 @@ class DetectionModel(Section):
     bn_decay: Fraction
     dtype: Literal['float32', 'tf32', 'mixed16']
     pretrained: Text | None
-    anchors: list | None
-    loss_norm: Literal['image', 'positive', 'cell']
+    anchors: Anchors
+    loss_norm: Literal['image', 'positive', 'cell', 'element']
     ignore_thresh: Fraction
     prior_images: Annotated[int, pydantic.Field(ge=0)]
+
+    @pydantic.model_validator(mode='after')
+    def _anchors_are_sizes(self):
+        if not isinstance(self.anchors, list):
+            return self
+        # Of yolo_v2, or of each scale of yolo_v3; the network says which of the two it takes.
+        scales = [self.anchors] if any(map(_is_size, self.anchors)) else self.anchors
+        for scale in scales or [[]]:
+            wrong = [scale] if not isinstance(scale, list) or not scale else [
+                anchor for anchor in scale if not _is_size(anchor)]
+            if wrong:
+                raise ValueError(f'anchors: found {wrong[0]!r:.60}; expected pairs [height, '
+                                 'width] of finite numbers above 0, for yolo_v3 a list of '
+                                 'them for each of its three scales')
+        return self
 
 
 class Lars(Section):
@@ -267,7 +339,7 @@ class Run(Section):
     """``stop_after_epochs`` ends a session early; ``--resume`` goes on from there.
 
     With ``measure`` the run is a measurement of speed: that many iterations, neither
-    evaluation nor snapshots.
+    evaluation nor snapshots. A job that gets no further for ``watchdog_seconds`` is ended.
     """
 
     seed: Annotated[int, pydantic.Field(ge=0)]
@@ -277,6 +349,7 @@ class Run(Section):
     keep_snapshots: Count
     stop_after_epochs: Positive | None
     measure: Measure | None
+    watchdog_seconds: Positive = 1800.
 
 
 class RunConfig(Section):
@@ -331,8 +404,23 @@ class DetectionRun(RunConfig):
     data: DetectionData
     model: DetectionModel
 
+    @pydantic.model_validator(mode='after')
+    def _classes_are_learned_or_ignored(self):
+        both = {*(self.data.class_names or ())} & {*self.data.ignore_classes}
+        if both and self.data.ignore_classes != 'others':
+            raise ValueError(f'data.ignore_classes: {sorted(both)[0]!r} is also one of '
+                             'data.class_names; leave it out of one of the two')
+        return self
+
 
 RUN_CLASSES = {'classification': ClassificationRun, 'detection': DetectionRun}
+
+# What an experiment file need not give, and what stands for it then: dotted key to value.
+OPTIONAL_KEYS = {
+    f'{name}.{key}': field.default
+    for run_class in RUN_CLASSES.values() for name, section in run_class.model_fields.items()
+    for key, field in getattr(section.annotation, 'model_fields', {}).items()
+    if not field.is_required()}
 
 
 class SweepRow(Section):

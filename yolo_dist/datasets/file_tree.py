@@ -3,6 +3,7 @@ import contextlib
 import errno
 import functools
 import os
+import struct
 from pathlib import Path
 
 import lmdb
@@ -14,6 +15,7 @@ from yolo_dist.whole_files import write_whole
 _MANIFEST_KEY, _MANIFEST = b' packed_by_yolo_dist', b'1'
 
 _MAX_KEY_BYTES = 511  # of LMDB
+_LMDB_START, _LMDB_MAGIC = 16, struct.pack('=I', 0xbeefc0de)
 _PAGE_BYTES = 4096
 # Small enough for the memory of any machine, large enough that commits do not count.
 _BYTES_PER_COMMIT = 64 << 20
@@ -36,7 +38,7 @@ def open_file_tree(root):
 
 
 def is_data_there(root):
-    """Tells whether ``data.root`` names anything: a folder, or a packed data set.
+    """Tell whether ``data.root`` names a folder or a packed data set, not any other file.
 
     Args:
         root (str or ~pathlib.Path): The folder, or the file.
@@ -44,7 +46,14 @@ def is_data_there(root):
     Returns:
         bool: Whether :func:`open_file_tree` has something to open, whole or not.
     """
-    return Path(root).exists()
+    path = Path(root)
+    if not path.is_file():
+        return path.is_dir()
+    try:
+        with open(path, 'rb') as file:
+            return file.read(_LMDB_START + len(_LMDB_MAGIC))[_LMDB_START:] == _LMDB_MAGIC
+    except OSError:  # not to be read by this user
+        return False
 
 
 class FolderTree:
@@ -78,6 +87,29 @@ class FolderTree:
         with open(self._place(path), 'rb') as file:
             return file.read()
 
+    def read_ends(self, path, n_bytes):
+        """Read the start and the end of a file, or all of it where that is as short.
+
+        Args:
+            path (str): See :meth:`read`.
+            n_bytes (int): How much of the start, and how much of the end.
+
+        Returns:
+            tuple of bytes: The start and the end; the whole of a short file and nothing.
+
+        Raises:
+            OSError: If it is not there, is no file, or cannot be read.
+        """
+        if not self.is_file(path):  # opening a pipe would wait for its writer
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        with open(self._place(path), 'rb', buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= 2 * n_bytes:
+                return file.readall(), b''
+            start = file.read(n_bytes)
+            file.seek(-n_bytes, os.SEEK_END)
+            return start, file.read(n_bytes)
+
     def is_file(self, path):
         """Whether there is such a file."""
         return os.path.isfile(self._place(path))
@@ -97,9 +129,15 @@ class FolderTree:
 
         Raises:
             OSError: If it is not there or cannot be read.
+            InputError: If a name in it is in another encoding than UTF-8.
         """
         with os.scandir(self._place(path)) as entries:
-            return [entry.name + '/' * entry.is_dir() for entry in entries]
+            names = [entry.name + '/' * entry.is_dir() for entry in entries]
+        for name in names:
+            if not name.isascii() and not _is_utf8(name):
+                raise InputError(f'{self.root}/{path}: found the file name {os.fsencode(name)!r}, '
+                                 'which is not UTF-8; rename it')
+        return names
 
     def size(self, path):
         """Size of a file in bytes; :class:`OSError` if it is not there."""
@@ -111,6 +149,15 @@ class FolderTree:
                 f'{self.root}: {path!r}, which a list or a split names, leads out of the folder; '
                 'name files inside it, or link the folder that holds them into it')
         return f'{self.root}/{path}'
+
+
+def _is_utf8(name):
+    # What could not be decoded stands in it as half a surrogate pair.
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class PackedTree:
@@ -144,6 +191,13 @@ class PackedTree:
         if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return content
+
+    def read_ends(self, path, n_bytes):
+        """See :meth:`FolderTree.read_ends`."""
+        content = self.read(path)
+        if len(content) <= 2 * n_bytes:
+            return content, b''
+        return content[:n_bytes], content[-n_bytes:]
 
     def is_file(self, path):
         """See :meth:`FolderTree.is_file`."""
@@ -235,7 +289,7 @@ def _check(environment, path):
 
 
 def pack_files(tree, paths, destination, *, progress):
-    """Packs files of a tree into one file, which appears when it is complete.
+    """Pack files of a tree into one file, which appears when it is complete.
 
     Args:
         tree (FolderTree): Where they are read from.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 JPEG_START = b'\xff\xd8'
 PNG_START = b'\x89PNG\r\n\x1a\n'
+PNG_END = b'IEND\xaeB`\x82'
 
 # What a PNG's pixels and their orientation depend on. Broken colour profiles in the other chunks
 # make the decoder write warnings to stderr.
@@ -92,7 +93,7 @@ def _exif_orientation(segment):
 
 
 def png_size(data):
-    """Tells the size that the header of a PNG claims.
+    """Tell the size that the header of a PNG claims.
 
     Args:
         data (bytes): Content of a file that starts with ``PNG_START``.
@@ -107,7 +108,7 @@ def png_size(data):
 
 
 def without_ancillary_chunks(data):
-    """Leaves out of a PNG what its pixels do not depend on.
+    """Leave out of a PNG what its pixels do not depend on.
 
     Args:
         data (bytes): Content of a file that starts with ``PNG_START``.

@@ -1,17 +1,21 @@
 """ImageNet as class folders, or as a list file."""
+import unicodedata
+
 from yolo_dist.datasets.file_tree import open_file_tree
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
+from yolo_dist.datasets.text import is_left_by_system, read_lines, shown
 from yolo_dist.errors import InputError
 
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
-def load_imagenet(root, source, *, class_names=None):
+def load_imagenet(root, source, *, class_names=None, ignore_classes=()):
     """Open one split of ImageNet, or of any set laid out as it.
 
     ``source`` is either a folder that holds one folder of images for each class, or a text file
-    with a line ``relative/path label`` for each image. A label is a number from 0, or the name
-    of a class. Paths in the file start from ``root``.
+    with a line ``relative/path label`` for each image. A label is the name of a class, or a
+    number from 0; where class names are numbers, see :func:`_label_indices`. Paths in the file
+    start from ``root``.
 
     Args:
         root (str or ~pathlib.Path): Folder of the whole set, or the file that it is packed in.
@@ -19,23 +23,27 @@ def load_imagenet(root, source, *, class_names=None):
         class_names (sequence of str): Classes in label order; those of the training set when
             the held-out set is opened, so that both agree. ``None``: the sorted names of the
             folders, or of the labels in the file; for numbers '0', '1', ... up to the largest.
+        ignore_classes (sequence of str): Classes whose images are left out.
 
     Returns:
         LabelledImageDataset: In the order of the sorted paths, or of the file.
 
     Raises:
-        InputError: If ``source`` is missing or empty, a label is unknown, or the class folders
-            are not those of ``class_names``.
+        InputError: If ``source`` is missing or empty, a label is unknown or has two meanings,
+            or the class folders are not those of ``class_names``.
     """
     tree = open_file_tree(root)
     path = f'{tree.root}/{source}'
+    notes = []
     if tree.is_folder(source):
-        paths, names, found_names = _list_class_folders(tree, source)
+        paths, names, found_names, notes = _list_class_folders(tree, source, ignore_classes)
         other_files = [f'{source}/{name}/' for name in found_names]
         if class_names is not None:
             _check_same_classes(path, found_names, class_names)
     elif tree.is_file(source):
         paths, names = _parse_list_file(tree, source)
+        kept = [i for i, name in enumerate(names) if name not in ignore_classes]
+        paths, names = [paths[i] for i in kept], [names[i] for i in kept]
         found_names = _class_names_of(names)
         other_files = [source]
     else:
@@ -46,57 +54,99 @@ def load_imagenet(root, source, *, class_names=None):
                          f'endings {", ".join(IMAGE_SUFFIXES)}, or lines "path label"')
 
     class_names = tuple(found_names if class_names is None else class_names)
-    index = {name: i for i, name in enumerate(class_names)}
-    if tree.is_file(source) and all(name.isdecimal() for name in names):
-        index |= {str(i): i for i in range(len(class_names))}
-    for line, name in enumerate(names):
-        if name not in index:
-            raise InputError(
-                f'{path}, image {line + 1} ({paths[line]}): found label {name!r}, expected one '
-                f'of {len(class_names)} classes ({_in_short(class_names)})')
-    return LabelledImageDataset(tree, paths, [index[name] for name in names], class_names,
-                                other_files=other_files)
+    labels = _label_indices(path, paths, names, class_names)
+    return LabelledImageDataset(tree, paths, labels, class_names, other_files=other_files,
+                                notes=notes)
 
 
-def _list_class_folders(tree, source):
-    paths, names = [], []
+def _list_class_folders(tree, source, ignore_classes):
+    paths, names, notes = [], [], []
     class_names = sorted(name[:-1] for name in tree.list(source)
-                         if name.endswith('/') and not name.startswith('.'))
+                         if name.endswith('/') and not is_left_by_system(name)
+                         and name[:-1] not in ignore_classes)
     for class_name in class_names:
-        for file in sorted(tree.list(f'{source}/{class_name}')):
-            if file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith('.'):
-                paths.append(f'{source}/{class_name}/{file}')
-                names.append(class_name)
-    return paths, names, class_names
+        files = sorted(file for file in tree.list(f'{source}/{class_name}')
+                       if not is_left_by_system(file))
+        images = [file for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
+        where = f'{tree.root}/{source}/{class_name}'
+        if not images:
+            notes.append(f'{where}: the class folder holds no image')
+        elif len(images) < len(files):
+            other = next(file for file in files if file not in set(images))
+            notes.append(f'{where}: {len(files) - len(images)} files are not read, as their names '
+                         f'do not end as those of images do, such as {shown(other)}')
+        paths += [f'{source}/{class_name}/{file}' for file in images]
+        names += [class_name] * len(images)
+    return paths, names, class_names, notes
 
 
 def _parse_list_file(tree, source):
     path = f'{tree.root}/{source}'
     try:
-        lines = tree.read(source).decode().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path}: cannot be read as a list of images ({error}); expected text '
-                         'with lines "path label"') from error
+        lines = read_lines(tree, source)
+    except OSError as error:
+        raise InputError(f'{path}: cannot be read as a list of images ({error.strerror}); '
+                         'expected text with lines "path label"') from error
     paths, names = [], []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        # Paths may hold blanks, labels do not.
-        words = line.rsplit(maxsplit=1)
-        if len(words) != 2:
-            raise InputError(f'{path}, line {number}: found {line.strip()!r}, expected '
+    for number, line in lines:
+        words = _split_line(line)
+        if words is None:
+            raise InputError(f'{path}, line {number}: found {shown(line)}, expected '
                              '"path label"')
-        paths.append(words[0].strip())
-        names.append(words[1])
-    if names and all(name.isdecimal() for name in names):
-        names = [str(int(name)) for name in names]
+        image, name = words
+        if '\\' in image and not tree.is_file(image):
+            image = image.replace('\\', '/')
+        paths.append(image)
+        names.append(unicodedata.normalize('NFC', name))
     return paths, names
+
+
+def _split_line(line):
+    """Path and label of a line; paths may hold blanks, and labels after a tab or comma."""
+    for separator in ('\t', None, ',', ';'):
+        words = [word.strip().strip('"') for word in line.rsplit(separator, maxsplit=1)]
+        if len(words) == 2 and all(words):
+            return words
+    return None
 
 
 def _class_names_of(names):
     if names and all(name.isdecimal() for name in names):
         return [str(i) for i in range(max(map(int, names)) + 1)]
     return sorted(set(names))
+
+
+def _label_indices(path, paths, names, class_names):
+    """Return the index of the class that each label means.
+
+    Labels mean classes by name if all of them are names; else, if all are numbers, by their
+    value ('1' for a class '01') or their place from 0, whichever all of them fit. A label that
+    would be two classes so is an error.
+    """
+    by_name = {unicodedata.normalize('NFC', name): i for i, name in enumerate(class_names)}
+    unknown = next((i for i, name in enumerate(names) if name not in by_name), None)
+    if unknown is None:
+        return [by_name[name] for name in names]
+    if all(name.isdecimal() for name in names):
+        numbers = [int(name) for name in names]
+        by_value = {int(name): i for i, name in enumerate(class_names) if name.isdecimal()}
+        has_place = all(number < len(class_names) for number in numbers)
+        for number, name in zip(numbers, names):
+            if has_place and by_value.get(number, number) != number:
+                raise InputError(
+                    f'{path}: label {name!r} has two meanings: the class named '
+                    f'{class_names[by_value[number]]!r}, or number {number} from 0, which is the '
+                    f'class {class_names[number]!r}; write the names of the class folders, all '
+                    'of them as they are')
+        if has_place:
+            return numbers
+        if all(number in by_value for number in numbers):
+            return [by_value[number] for number in numbers]
+        unknown = next(i for i, number in enumerate(numbers)
+                       if number not in by_value and number >= len(class_names))
+    raise InputError(
+        f'{path}, image {unknown + 1} ({paths[unknown]}): found label {shown(names[unknown])}, '
+        f'expected one of {len(class_names)} classes ({_in_short(class_names)})')
 
 
 def _check_same_classes(path, found, expected):

@@ -1,6 +1,7 @@
 """Made-up sets, for measuring speed without files: smooth noise under arbitrary labels."""
 import functools
 
+import chainer
 import cv2
 import numpy as np
 
@@ -24,10 +25,11 @@ def _base_images():
     return images
 
 
-class _Synthetic:
+class _Synthetic(chainer.dataset.DatasetMixin):
     def __init__(self, n_examples, class_names):
         self._n_examples = n_examples
         self.class_names = tuple(class_names)
+        self.notes = ()
 
     def __len__(self):
         return self._n_examples
@@ -39,6 +41,14 @@ class _Synthetic:
     def _image(self, i):
         # A view of interleaved pixels, as files are read.
         return _base_images()[i % _N_BASE_IMAGES].transpose(2, 0, 1)
+
+    def image_path(self, i):
+        """Return what stands for the file of example ``i``."""
+        return f'synthetic {i}'
+
+    def examine(self, i, *, decode=False):
+        """Nothing can be wrong with it."""
+        return ()
 
     def check(self):
         """Nothing can be wrong with it."""
@@ -62,7 +72,7 @@ class SyntheticClassification(_Synthetic):
     def __init__(self, n_examples, n_class):
         super().__init__(n_examples, map(str, range(n_class)))
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         i = range(len(self))[i]
         return self._image(i), np.int32(i % len(self.class_names))
 
@@ -85,7 +95,7 @@ class SyntheticDetection(_Synthetic):
     def __init__(self, n_examples, class_names=None):
         super().__init__(n_examples, VOC_CLASS_NAMES if class_names is None else class_names)
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         i = range(len(self))[i]
         rng = np.random.default_rng(i)
         n_objects = rng.integers(1, _MAX_OBJECTS + 1)
@@ -94,3 +104,7 @@ class SyntheticDetection(_Synthetic):
         bbox = np.hstack([corner, corner + share]) * (2 * _SIZE_HW)
         label = rng.integers(len(self.class_names), size=n_objects, dtype=np.int32)
         return (self._image(i), bbox.astype(np.float32), label, np.zeros(n_objects, bool))
+
+    def read_boxes(self, i):
+        """See :meth:`~yolo_dist.datasets.VOCDetectionDataset.read_boxes`."""
+        return (*self[i][1:], _SIZE_HW)

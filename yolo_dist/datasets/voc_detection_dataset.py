@@ -1,11 +1,16 @@
 """Pascal VOC, and any set laid out as it."""
+import copy
+import unicodedata
 from pathlib import PurePosixPath
 
+import chainer
 import numpy as np
 
+from yolo_dist.datasets.check_images import Finding, check_images, look_at_image, repeated
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.file_tree import open_file_tree
 from yolo_dist.datasets.problems import raise_problems
+from yolo_dist.datasets.text import is_left_by_system, read_lines, shown
 from yolo_dist.datasets.voc_annotation import parse_voc_annotation
 from yolo_dist.errors import InputError
 
@@ -14,7 +19,8 @@ VOC_CLASS_NAMES = (
     'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
     'train', 'tvmonitor')
 
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG', '.bmp')
+_LOWER_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+IMAGE_SUFFIXES = (*_LOWER_SUFFIXES, *(suffix.upper() for suffix in _LOWER_SUFFIXES))
 
 # How far a box may stick out and still be cut off at the edge: rounding, and tools that count
 # from another corner. More than that is a box of another image.
@@ -22,7 +28,7 @@ _MAX_OVERHANG_PX = 2
 _MAX_OVERHANG_SHARE = 0.02
 
 
-class VOCDetectionDataset:
+class VOCDetectionDataset(chainer.dataset.DatasetMixin):
     """Images with boxes, in the layout of Pascal VOC.
 
     An example is ``(img, bbox, label, difficult)``:
@@ -37,7 +43,9 @@ class VOCDetectionDataset:
     ============= ============ ========= =====================================================
 
     Annotations are parsed when an example is asked for. A box that sticks out of its image by at
-    most 2 px or 2 % of the side is cut off at the edge; one that sticks out more is an error.
+    most 2 px or 2 % of the side is cut off at the edge; one that sticks out more is invalid. An
+    annotation that states another size than the image's is an error, unless height and width are
+    exchanged.
 
     Boxes belong to the picture as a viewer shows it, turned as its EXIF data say; unless the
     annotation states the size of the picture as it is stored, with height and width exchanged:
@@ -49,25 +57,42 @@ class VOCDetectionDataset:
         splits (sequence of str): What the set is the union of, such as ``('VOC2007/trainval',
             'VOC2012/trainval')``: folder with ``Annotations``, ``JPEGImages`` and ``ImageSets``,
             then the name of a file in ``ImageSets/Main``.
+            A split of one class, whose list has a second column, means the images that hold it.
         class_names (sequence of str): Classes in label order; ``None`` means the 20 of VOC.
+        invalid_boxes ({'error', 'drop'}): What becomes of boxes without area, without four
+            numbers, or outside the image.
+        ignore_classes (sequence of str or 'others'): Classes whose objects are left out;
+            ``'others'`` means all that are not in ``class_names``.
 
     Attributes:
         tree (FolderTree or PackedTree): Where the files are.
         class_names (tuple of str): Classes in label order.
+        notes (tuple of str): What is odd about the set as a whole, a line each.
 
     Raises:
-        InputError: If a split is missing or empty.
+        InputError: If a split is missing, empty or named twice.
     """
 
-    def __init__(self, root, splits, class_names=None):
+    def __init__(self, root, splits, class_names=None, *, invalid_boxes='error',
+                 ignore_classes=()):
         self.class_names = tuple(VOC_CLASS_NAMES if class_names is None else class_names)
+        self._names_in_files = [unicodedata.normalize('NFC', name) for name in self.class_names]
+        self._drops_invalid = invalid_boxes == 'drop'
+        self._ignore_classes = ignore_classes
         self.tree = open_file_tree(root)
         self._examples = []
         self._list_files = []
+        notes = []
         for split in [splits] if isinstance(splits, str) else splits:
-            list_file, ids = _read_split(self.tree, split)
+            list_file, ids, n_without = _read_split(self.tree, split)
+            if list_file in self._list_files:
+                raise InputError(f'{root}: the split {split} is named twice; name it once')
+            if n_without:
+                notes.append(f'{self.tree.root}/{list_file}: {n_without:,} images whose second '
+                             f'column is -1 do not hold the class and are left out')
             self._list_files.append(list_file)
             self._examples += [(str(PurePosixPath(split).parent), id_) for id_ in ids]
+        self.notes = (*notes, *repeated(self.example_names()))
         if not self._examples:
             raise InputError(f'{root}: no split was named; expected at least one, such as '
                              'VOC2007/trainval')
@@ -75,7 +100,7 @@ class VOCDetectionDataset:
     def __len__(self):
         return len(self._examples)
 
-    def __getitem__(self, i):
+    def get_example(self, i):
         img, *annotation = self.read_example(i)
         return (img.decode(), *annotation)
 
@@ -101,8 +126,40 @@ class VOCDetectionDataset:
             stored = EncodedImage(data, path, apply_orientation=False)
             if stored.shape[1:] == annotation.size_hw:
                 img = stored
-        bbox = _cut_at_edges(annotation, img.shape[1:], self.annotation_path(i))
-        return img, bbox, annotation.label, annotation.difficult
+        bbox, is_kept, _ = self._fit(annotation, img.shape[1:], i)
+        return img, bbox, annotation.label[is_kept], annotation.difficult[is_kept]
+
+    def _fit(self, annotation, size_hw, i):
+        """Boxes cut at the edges of the image, which were kept, and messages of the others."""
+        path = self.annotation_path(i)
+        stated = annotation.size_hw
+        if stated not in (None, size_hw, size_hw[::-1]):
+            raise InputError(
+                f'{path}: states an image {stated[1]} px wide and {stated[0]} px high, but '
+                f'{self.image_path(i)} is {size_hw[1]} px wide and {size_hw[0]} px high; scale '
+                'the boxes to the image or restore the image; if the boxes fit it, mend <size>')
+        bbox, is_kept, messages = _cut_at_edges(annotation, size_hw, path)
+        if messages and not self._drops_invalid:
+            raise InputError(messages[0])
+        return bbox, is_kept, messages
+
+    def read_boxes(self, i):
+        """Read an example without its image, where the annotation states the image's size.
+
+        Returns:
+            tuple: ``bbox``, ``label`` and ``difficult`` of an example; height and width of the
+            image.
+
+        Raises:
+            InputError: As :meth:`read_example`.
+        """
+        annotation = self._read_annotation(i)
+        if annotation.size_hw is None:
+            img, *annotated = self.read_example(i)
+            return (*annotated, img.shape[1:])
+        bbox, is_kept, _ = self._fit(annotation, annotation.size_hw, i)
+        return (bbox, annotation.label[is_kept], annotation.difficult[is_kept],
+                annotation.size_hw)
 
     def image_path(self, i):
         """Image file of example ``i``: ``JPEGImages/<id>`` with the first ending that exists.
@@ -120,6 +177,14 @@ class VOCDetectionDataset:
         """
         return f'{self.tree.root}/{self._annotation_file(i)}'
 
+    def example_names(self):
+        """Return what tells examples apart.
+
+        Returns:
+            list of str: Folder and name of each image, ``VOC2007/000001``.
+        """
+        return ['/'.join(example) for example in self._examples]
+
     def files(self):
         """All that the set is read from.
 
@@ -129,31 +194,57 @@ class VOCDetectionDataset:
         return [*self._list_files, *(file(i) for i in range(len(self))
                                      for file in (self._image_file, self._annotation_file))]
 
-    def check(self):
-        """Parse every annotation and looks for every image file, without reading it.
+    def without(self, indices):
+        """Leave examples out.
 
-        A box is compared with the size that its annotation states. The image is decoded only if
-        no size is stated, or the box does not fit into it.
+        Args:
+            indices (set of int): Which.
+
+        Returns:
+            VOCDetectionDataset: The others, in their order.
+        """
+        kept = copy.copy(self)
+        kept._examples = [example for i, example in enumerate(self._examples)
+                          if i not in indices]
+        return kept
+
+    def examine(self, i, *, decode=False):
+        """See :func:`~yolo_dist.datasets.check_images`, which calls this.
+
+        Yields:
+            Finding: What is wrong with example ``i``, or was left out of it.
+        """
+        try:
+            shown_hw, stored_hw = look_at_image(self.tree, self._image_file(i))
+            annotation = self._read_annotation(i)
+            size_hw = stored_hw if annotation.size_hw == stored_hw else shown_hw
+            _, _, outside = self._fit(annotation, size_hw, i)
+            if decode:
+                self[i]
+        except InputError as error:
+            yield Finding(i, 'bad example', str(error))
+            return
+        yield from (Finding(i, 'dropped box', text) for text in (*annotation.invalid, *outside))
+        yield from (Finding(i, 'left out', name) for name in annotation.ignored)
+        path = self.annotation_path(i)
+        if annotation.counts_from_0:
+            yield Finding(i, 'from 0', f'{path}: counts pixels from 0, but VOC counts from 1')
+        if annotation.filename and (PurePosixPath(annotation.filename).stem
+                                    != PurePosixPath(self._examples[i][1]).name):
+            yield Finding(i, 'file name', f'{path}: <filename> is {shown(annotation.filename)}')
+
+    def check(self):
+        """Look at every example as :func:`~yolo_dist.datasets.check_images` does.
 
         Raises:
             InputError: If anything is wrong; lists up to five problems.
         """
-        raise_problems(message for i in range(len(self)) for message in self._problems(i))
-
-    def _problems(self, i):
-        if not self.tree.is_file(self._image_file(i)):
-            yield f'{self.image_path(i)}: no such image file'
-            return
-        try:
-            annotation = self._read_annotation(i)
-            if annotation.size_hw is None or _overhang(annotation.bbox, annotation.size_hw).any():
-                self[i]
-        except InputError as error:
-            yield str(error)
+        raise_problems(finding.message for finding in check_images(self)
+                       if finding.kind == 'bad example')
 
     def _image_file(self, i):
         folder, id_ = self._examples[i]
-        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in _IMAGE_SUFFIXES]
+        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in IMAGE_SUFFIXES]
         return next((file for file in files if self.tree.is_file(file)), files[0])
 
     def _annotation_file(self, i):
@@ -167,51 +258,79 @@ class VOCDetectionDataset:
         except OSError as error:
             raise InputError(f'{path}: the annotation cannot be read ({error.strerror}); every '
                              'image of the split needs one') from error
-        return parse_voc_annotation(data, path, self.class_names)
+        return parse_voc_annotation(data, path, self._names_in_files,
+                                    ignore_classes=self._ignore_classes,
+                                    drops_invalid=self._drops_invalid)
 
 
 def _read_split(tree, split):
-    """Return the file that lists a split, and the names of its images."""
+    """Return the file that lists a split, the names of its images, and how many it excludes."""
     folder, name = PurePosixPath(split).parent, PurePosixPath(split).name
     lists = f'{folder}/ImageSets/Main'
-    file = f'{lists}/{name}.txt'
+    file = f'{lists}/{name.removesuffix(".txt")}.txt'
     path = f'{tree.root}/{file}'
     try:
-        lines = tree.read(file).decode().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path}: the split {split} cannot be read ({error}); splits found '
-                         f'there: {_splits_in(tree, lists)}') from error
-    ids = [line.strip() for line in lines if line.strip()]
-    if not ids:
+        lines = [line for _, line in read_lines(tree, file)]
+    except OSError as error:
+        raise InputError(f'{path}: the split {split} cannot be read ({error.strerror}); splits '
+                         f'found there: {_splits_in(tree, lists)}') from error
+    n_lines = len(lines)
+    # A list of one class: 1 where the image holds it, 0 where only as difficult, -1 where not.
+    columns = [line.split() for line in lines]
+    if all(len(words) == 2 and words[1] in ('1', '0', '-1') for words in columns):
+        lines = [id_ for id_, is_there in columns if is_there != '-1']
+    if not lines:
         raise InputError(f'{path}: the split {split} is empty; expected one image name, without '
                          'ending, on each line')
-    return file, ids
+    return file, [_image_id(tree, folder, line) for line in lines], n_lines - len(lines)
+
+
+def _image_id(tree, folder, text):
+    """Return the name of an image without ending and folder, which some lists have."""
+    id_ = text.strip('"').replace('\\', '/').rpartition('JPEGImages/')[2].removeprefix('./')
+    stem = id_.removesuffix(PurePosixPath(id_).suffix)
+    has_ending = PurePosixPath(id_).suffix.lower() in (*_LOWER_SUFFIXES, '.xml')
+    if has_ending and not tree.is_file(f'{folder}/Annotations/{id_}.xml'):
+        return stem
+    return id_
 
 
 def _splits_in(tree, lists):
     try:
-        names = sorted(name for name in tree.list(lists) if name.endswith('.txt'))
+        names = sorted(name for name in tree.list(lists)
+                       if name.endswith('.txt') and not is_left_by_system(name))
     except OSError:
         names = []
     return ', '.join(name.removesuffix('.txt') for name in names[:5]) or 'none'
 
 
 def _cut_at_edges(annotation, size_hw, path):
-    if annotation.bbox.min(initial=0) >= 0 and (annotation.bbox <= _limit(size_hw)).all():
-        return annotation.bbox
-    outside = _overhang(annotation.bbox, size_hw)
-    if outside.any():
-        number = int(outside.argmax())
-        y_min, x_min, y_max, x_max = (annotation.bbox[number] + 1).tolist()
-        raise InputError(
-            f'{path}, object {number + 1}: the box xmin {x_min:g}, ymin {y_min:g}, xmax '
+    """Boxes inside the image; which those are, bool ``(R,)``; messages of the others."""
+    bbox, is_kept = annotation.bbox, np.ones(len(annotation.bbox), bool)
+    if bbox.min(initial=0) >= 0 and (bbox <= _limit(size_hw)).all():
+        return bbox, is_kept, []
+    is_kept = ~overhang(bbox, size_hw)
+    messages = []
+    for number, bb in zip(annotation.number[~is_kept], bbox[~is_kept]):
+        y_min, x_min, y_max, x_max = (bb + 1).tolist()
+        messages.append(
+            f'{path}, object {number}: the box xmin {x_min:g}, ymin {y_min:g}, xmax '
             f'{x_max:g}, ymax {y_max:g} lies outside the image, which is {size_hw[1]} px wide '
-            f'and {size_hw[0]} px high; mend the box, or the size if the image was resized')
-    return np.clip(annotation.bbox, 0, _limit(size_hw))
+            f'and {size_hw[0]} px high; mend the box, or leave such boxes out by '
+            'data.invalid_boxes: drop')
+    return np.clip(bbox[is_kept], 0, _limit(size_hw)), is_kept, messages
 
 
-def _overhang(bbox, size_hw):
-    """Which boxes stick out so far that they cannot be cut off at the edge, bool ``(R,)``."""
+def overhang(bbox, size_hw):
+    """Tell which boxes stick out of an image too far to be cut off at its edge.
+
+    Args:
+        bbox (ndarray): float ``(R, 4)`` in pixels from 0.
+        size_hw (tuple of int): Height and width of the image.
+
+    Returns:
+        ndarray: bool ``(R,)``.
+    """
     limit = _limit(size_hw)
     cut = np.clip(bbox, 0, limit)
     too_far = np.abs(cut - bbox) > np.maximum(_MAX_OVERHANG_PX, _MAX_OVERHANG_SHARE * limit)

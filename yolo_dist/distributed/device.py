@@ -39,7 +39,7 @@ def check_gpu(number):
     if not cuda.cudnn_enabled and not cuda._cudnn_disabled_by_user:
         raise InputError(
             'there is a GPU but no cuDNN for it, so Chainer would convolve many times slower; '
-            "pip install '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
+            "pip install -e '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
             'missing, and CHAINER_CUDNN=0 in the environment goes on without')
     if cuda.cudnn_enabled:
         _check_capability(number, cuda.libcudnn.getVersion())
@@ -53,7 +53,7 @@ def _check_capability(number, version):
         raise InputError(
             f'GPU {number} has compute capability {found}, but cuDNN {version} computes on '
             f'{least} and newer only; install cuDNN 9.10, the last one for Volta: '
-            "pip install '.[gpu-volta]'")
+            "pip install -e '.[gpu-volta]'")
 
 
 def use_gpu(number):

@@ -10,13 +10,23 @@ import os
 import platform
 import signal
 import sys
+import tempfile
+import threading
 import traceback
 
-from yolo_dist.errors import InputError, describe_fault
+from yolo_dist.distributed.shared_memory import remove_left_overs, start_without_shared_memory
+from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
+from yolo_dist.errors import InputError, ProcessLost, describe_fault
 from yolo_dist.kernels.cpu.threads import limit_threads
+from yolo_dist.utf8 import use_utf8
 
-# What schedulers send before they end a job.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_MAX_SOCKET_PATH_BYTES = 107
+_SOCKET_NAME_BYTES = 40  # what multiprocessing adds, /pymp-xxxxxxxx/listener-xxxxxxxx, and some
+
+_ABORT_SECONDS = 10
+
+# Of this process.
+stop_request = StopRequest()
 
 
 class _SharedInputError(InputError):
@@ -31,8 +41,10 @@ def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
-    # A signal that asks the job to stop reaches them, too; they end with their parent.
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS[1:]}
+    _shorten_socket_paths()
+    # A signal that asks the job to stop may reach all of its processes. Those that are started
+    # here go on with what they are asked for, and end with their parent.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
     process = multiprocessing.Process(target=_do_nothing)
     process.start()
     process.join()
@@ -40,17 +52,34 @@ def _start_forkserver():
         signal.signal(number, handler)
 
 
+def _shorten_socket_paths():
+    """Put sockets into /tmp where TMPDIR has a long name: the system takes 107 bytes of a path."""
+    from multiprocessing import util
+    chosen = tempfile.gettempdir()
+    if len(os.fsencode(chosen)) + _SOCKET_NAME_BYTES > _MAX_SOCKET_PATH_BYTES:
+        tempfile.tempdir = '/tmp'
+        util.get_temp_dir()  # which multiprocessing keeps
+        tempfile.tempdir = chosen
+
+
 def run_job(main):
     """Run the ``main`` of an entry point in every process of an MPI job.
 
     An :class:`InputError` is printed once and ends the job with status 2. Any
     other exception is printed by the process in which it happened, which then
-    aborts the whole job, so that no process is left waiting for a dead one.
+    aborts the whole job, so that no process is left waiting for a dead one. Of a
+    :class:`ProcessLost` the message is enough. A signal ends the job with status 75,
+    see :class:`~yolo_dist.distributed.stop_request.StopRequest`.
 
     Args:
         main (callable): Called without arguments.
     """
+    use_utf8()
+    # Open MPI does not start without it.
+    os.environ.setdefault('HOME', tempfile.gettempdir())
     _start_forkserver()
+    stop_request.listen()
+    start_without_shared_memory()
     from mpi4py import MPI
     world = MPI.COMM_WORLD
     _share_cores(world)
@@ -66,22 +95,34 @@ def run_job(main):
             traceback.print_exc()
             _abort(world, 1)
         where = f' (process {world.rank} on {platform.node()})' if world.size > 1 else ''
-        print(f'error{where}: {text}', file=sys.stderr, flush=True)
+        _say(f'error{where}: {text}')
         _abort(world, 2)
+    except ProcessLost as error:
+        _say(f'error (process {world.rank} of {world.size} on {platform.node()}): {error}')
+        _abort(world, 1)
     except SystemExit as error:
         status = error.code
     except BaseException:
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
         if world.size > 1:
-            print(f'process {world.rank} of {world.size} failed; ending the job',
-                  file=sys.stderr, flush=True)
+            _say(f'process {world.rank} of {world.size} failed; ending the job')
         _abort(world, 1)
+    stop_request.ignore()
     sys.exit(status)
 
 
+def _say(text):
+    # Where mpiexec was killed nobody listens.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _abort(world, status):
-    sys.stderr.flush()
     if world.size > 1:
+        # Without its daemon MPI may wait for ever.
+        end = threading.Timer(_ABORT_SECONDS, os._exit, (status,))
+        end.daemon = True
+        end.start()
         world.Abort(status)
     os._exit(status)
 
@@ -92,6 +133,8 @@ def _share_cores(world):
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     cores = set().union(*node.allgather(os.sched_getaffinity(0)))
     limit_threads(max(1, len(cores) // node.size))
+    if node.rank == 0:
+        remove_left_overs()
     node.Free()
 
 

@@ -14,7 +14,7 @@ _N_CHUNK = 1 << 18
 
 
 def _in_chunks(arrays):
-    """Cuts flat arrays, laid one behind the other, into stretches of ``_N_CHUNK`` elements.
+    """Cut flat arrays, laid one behind the other, into stretches of ``_N_CHUNK`` elements.
 
     Args:
         arrays (list of ndarray): Each of one axis.

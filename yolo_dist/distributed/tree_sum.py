@@ -22,7 +22,7 @@ class TreeSum:
         return self._free.pop() if self._free else xp.empty(n_elements, dtype)
 
     def push(self, array):
-        """Hands in an array, which may be changed."""
+        """Hand in an array, which may be changed."""
         n = 1
         while self._partial and self._partial[-1][0] == n:
             array = self._merge(array)
@@ -53,5 +53,5 @@ class TreeSum:
         return terms
 
     def give_back(self, *arrays):
-        """Lends arrays again."""
+        """Lend arrays again."""
         self._free.extend(arrays)

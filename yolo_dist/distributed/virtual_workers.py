@@ -29,7 +29,7 @@ class LocalWorkers:
         return len(self._statistics)
 
     def enter(self, i):
-        """Lets the model train as the ``i``-th worker of this process, from 0."""
+        """Let the model train as the ``i``-th worker of this process, from 0."""
         if len(self) > 1:
             for (link, name), array in zip(self._places, self._statistics[i]):
                 setattr(link, name, array)

@@ -40,7 +40,7 @@ class WorkerMeanMixin:
     """
 
     def configure(self, *, n_workers, dtype, prescale):
-        """Says whose mean it is.
+        """Say whose mean it is.
 
         Args:
             n_workers (int): K.
@@ -61,14 +61,14 @@ class WorkerMeanMixin:
         self.n_overflowed = self.n_underflowed = 0
 
     def read_counts(self):
-        """Brings the two counts up to date where they are kept on a device.
+        """Bring the two counts up to date where they are kept on a device.
 
         Raises:
             GradientOverflow: If a sum in float16 was not finite since the last call.
         """
 
     def accumulate(self, model):
-        """Hands in the gradients of a worker that is not the last of this process.
+        """Hand in the gradients of a worker that is not the last of this process.
 
         Args:
             model (chainer.Link): Holds them; their arrays may be used again.

@@ -8,7 +8,7 @@ _PANELS = (
 
 
 def learning_curves(logs):
-    """Draws loss, held-out metric and learning rate over epochs.
+    """Draw loss, held-out metric and learning rate over epochs.
 
     Args:
         logs (dict): ``{name: entries of log.json}``, one line a name.

@@ -29,7 +29,7 @@ def _grid(n_pictures):
 
 
 def draw_classifications(examples, predicted, class_names, path):
-    """Draws images under their predicted class; wrong ones in red with the truth.
+    """Draw images under their predicted class; wrong ones in red with the truth.
 
     Args:
         examples (list): ``(img, label)``, images uint8 CHW.
@@ -47,7 +47,7 @@ def draw_classifications(examples, predicted, class_names, path):
 
 
 def draw_detections(imgs, bboxes, labels, scores, class_names, path):
-    """Draws images with the detected boxes, their classes and scores.
+    """Draw images with the detected boxes, their classes and scores.
 
     Args:
         imgs (list of ndarray): uint8 CHW, each of its own size.

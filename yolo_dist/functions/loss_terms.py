@@ -47,28 +47,36 @@ def check_outputs(locs, objs, confs, default_boxes):
         for x in (locs, objs, confs))
 
 
-def loss_divisor(loss_norm, objs, valid):
-    """Give the number that a summed loss is divided by.
+LOSS_NORMS = ('image', 'positive', 'cell', 'element')
+
+
+def normalize_terms(terms, loss_norm, confs, valid):
+    """Divide the sums of a loss over a batch.
 
     Args:
-        loss_norm ({'image', 'positive', 'cell'}): ``'image'`` is Darknet's
-            mean over images; ``'positive'`` the number of truths in the
-            batch, at least 1; ``'cell'`` the number of default boxes in the
-            batch.
-        objs (~chainer.Variable): ``(B, N)``.
+        terms (sequence of ~chainer.Variable): The four sums, in the order of :class:`LossTerms`.
+        loss_norm ({'image', 'positive', 'cell', 'element'}): What each sum is divided by.
+            ``'image'``: the number of images ``B``, as in Darknet. ``'positive'``: the number of
+            truths in the batch, at least 1. ``'cell'``: the number of default boxes ``B N``.
+            ``'element'``: the number of elements of the output that the term is computed of,
+            ``4 B N`` for boxes, ``B N`` for objectness and ``B N C`` for classes.
+        confs (~chainer.Variable): ``(B, N, C)``.
         valid (ndarray): Bool ``(B, T)``, truths that count.
 
     Returns:
-        int or ndarray: Scalar; for ``'positive'`` on the device.
+        LossTerms: The four quotients.
 
     Raises:
         ValueError: If ``loss_norm`` is another word.
     """
-    if loss_norm == 'image':
-        return len(objs)
-    if loss_norm == 'cell':
-        return objs.size
-    if loss_norm == 'positive':
+    n_images, n_boxes, n_class = confs.shape
+    if loss_norm == 'element':
+        divisors = [n_images * n_boxes * n for n in (4, 4, 1, n_class)]
+    elif loss_norm == 'positive':
         xp = backend.get_array_module(valid)
-        return xp.maximum(valid.sum(), 1).astype(objs.dtype)
-    raise ValueError(f"loss_norm is {loss_norm!r}, must be 'image', 'positive' or 'cell'")
+        divisors = 4 * [xp.maximum(valid.sum(), 1).astype(confs.dtype)]
+    elif loss_norm in LOSS_NORMS:
+        divisors = 4 * [{'image': n_images, 'cell': n_images * n_boxes}[loss_norm]]
+    else:
+        raise ValueError(f'loss_norm is {loss_norm!r}, must be one of {LOSS_NORMS}')
+    return LossTerms(*(term / divisor for term, divisor in zip(terms, divisors, strict=True)))

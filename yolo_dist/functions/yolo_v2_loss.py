@@ -3,7 +3,7 @@ from chainer import backend
 
 from yolo_dist.functions.bbox_overlap import overlaps_any, paired_iou
 from yolo_dist.functions.decode_bboxes import decode_bboxes
-from yolo_dist.functions.loss_terms import LossTerms, check_outputs, loss_divisor
+from yolo_dist.functions.loss_terms import check_outputs, normalize_terms
 from yolo_dist.functions.truth_assignment import assign_truths
 
 _OBJECT_SCALE = 5    # yolov2-voc.cfg l.252-255; its other scales are 1
@@ -39,8 +39,8 @@ def yolo_v2_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
         labels (ndarray): Int32 ``(B, T)`` in ``0..C-1``; -1 marks padding.
         default_boxes (DefaultBoxes): The ``N`` boxes of the input size.
         ignore_thresh (float): Darknet's ``thresh`` is 0.6.
-        loss_norm ({'image', 'positive', 'cell'}): What each sum is divided
-            by, see :func:`~yolo_dist.functions.loss_divisor`.
+        loss_norm (str): What each sum is divided by, see
+            :func:`~yolo_dist.functions.normalize_terms`.
         n_images_seen (int): Images trained on so far by all workers, this
             batch included.
         prior_images (int): The prior phase lasts while ``n_images_seen`` is
@@ -84,8 +84,7 @@ def yolo_v2_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
     one_hot = (truth.labels[..., None] == xp.arange(confs.shape[2])).astype(dtype)
     conf = -F.sum(F.log_softmax(confs[index], axis=2) * (one_hot * last[..., None]))
 
-    divisor = loss_divisor(loss_norm, objs, truth.valid)
-    return LossTerms(*(term / divisor for term in (xy, wh, obj, conf)))
+    return normalize_terms((xy, wh, obj, conf), loss_norm, confs, truth.valid)
 
 
 def _prior_terms(locs, positive):

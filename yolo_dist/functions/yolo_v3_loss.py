@@ -3,7 +3,7 @@ from chainer import backend
 
 from yolo_dist.functions.bbox_overlap import overlaps_any
 from yolo_dist.functions.decode_bboxes import decode_bboxes
-from yolo_dist.functions.loss_terms import LossTerms, check_outputs, loss_divisor
+from yolo_dist.functions.loss_terms import check_outputs, normalize_terms
 from yolo_dist.functions.soft_cross_entropy import soft_cross_entropy
 from yolo_dist.functions.truth_assignment import assign_truths
 
@@ -35,8 +35,8 @@ def yolo_v3_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
         labels (ndarray): Int32 ``(B, T)`` in ``0..C-1``; -1 marks padding.
         default_boxes (DefaultBoxes): The ``N`` boxes of the input size.
         ignore_thresh (float): Darknet's is 0.5 for VOC and 0.7 for COCO.
-        loss_norm ({'image', 'positive', 'cell'}): What each sum is divided
-            by, see :func:`~yolo_dist.functions.loss_divisor`.
+        loss_norm (str): What each sum is divided by, see
+            :func:`~yolo_dist.functions.normalize_terms`.
 
     Returns:
         LossTerms: Four scalars ``xy``, ``wh``, ``obj``, ``conf``.
@@ -69,5 +69,4 @@ def yolo_v3_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
     conf = F.sum(soft_cross_entropy(confs[index], xp.minimum(n_truth, 1))
                  * truth.last.astype(confs.dtype)[..., None])
 
-    divisor = loss_divisor(loss_norm, objs, truth.valid)
-    return LossTerms(*(term / divisor for term in (xy, wh, obj, conf)))
+    return normalize_terms((xy, wh, obj, conf), loss_norm, confs, truth.valid)

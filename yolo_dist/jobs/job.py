@@ -9,6 +9,10 @@ from yolo_dist.planning.plan import plan
 from yolo_dist.planning.speed_up_model import assumed_workload
 from yolo_dist.runs.run_directory import run_directory
 
+# Before a small run computes anything it starts, reads and checks its data: a quarter of an hour
+# costs nothing, as a job that ends early is charged for what it took.
+_MIN_HOURS = 0.25
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -64,7 +68,7 @@ class Job:
 
 
 def create_job(experiment, site, *, row, seed, overrides, results, site_source):
-    """Plans the job of one run.
+    """Plan the job of one run.
 
     Args:
         experiment (str): An experiment file.
@@ -148,5 +152,5 @@ def _walltime(hours, n_nodes, site):
             f'{site.name}: {n_nodes} nodes get {60 * limit:.0f} minutes at most (max_hours, '
             f'max_node_hours), which is not more than warning_minutes '
             f'{walltime.warning_minutes:g}; choose fewer workers or an earlier warning')
-    wanted = hours * walltime.safety_factor + warning_hours
+    wanted = max(hours * walltime.safety_factor, _MIN_HOURS) + warning_hours
     return 60 * min(math.ceil(60 * wanted), math.floor(60 * limit))

@@ -6,7 +6,7 @@ from yolo_dist.datasets import is_data_there
 
 
 def missing_prerequisites(config, *, results):
-    """Says what a run needs and does not find.
+    """Name what a run needs and what is missing.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run.

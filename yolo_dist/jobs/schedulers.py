@@ -34,7 +34,8 @@ def _ask(command):
         InputError: If it is not there or fails.
     """
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
+                              encoding='utf-8', errors='replace')
     except FileNotFoundError:
         raise InputError(f'{command[0]}: no such command here; submit on a machine that has it, '
                          'or choose another site by --site') from None
@@ -78,7 +79,7 @@ class Scheduler:
                                  'it, or choose another site by --site')
 
     def submit(self, job):
-        """Queues a job.
+        """Queue a job.
 
         Returns:
             str: The job's id.

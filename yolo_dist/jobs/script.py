@@ -76,7 +76,7 @@ def write_script(job, *, work_directory):
     text = job_script(job, work_directory=work_directory)
     job.directory.mkdir(parents=True, exist_ok=True)
     with write_whole(job.script) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding='utf-8')
     return job.script
 
 
@@ -88,7 +88,9 @@ def _comments(job):
         yield (f'Each process carries {k // job.n_processes} workers: the mathematics of {k} '
                'GPUs, not their speed.')
     if job.seconds is not None:
-        asked = f'Estimated {job.estimated_hours:.2f} hours, asks for '
+        hours = job.estimated_hours
+        estimate = f'{hours:.2f} hours' if hours >= 0.1 else f'{60 * hours:.1f} minutes'
+        asked = f'Estimated {estimate}, asks for '
         asked += format_seconds(job.seconds)
         is_cut = job.seconds < 3600 * job.estimated_hours
         yield asked + (' and goes on in further jobs.' if is_cut else '.')

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import SCHEDULERS
+from yolo_dist.runs.heartbeat import is_dead
 from yolo_dist.runs.run_directory import read_json, write_json
 
 JOB_FILES = frozenset({'job.sh', 'job.json', 'job.log', 'scheduler.log'})
@@ -72,8 +73,9 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
                 'whole run; was it copied in part? Remove it, or choose another place by '
                 '--results')
     state = status.get('state')
+    is_running = state == 'running' and not is_dead(directory)
     if record is None:
-        return _without_job(state, status)
+        return _without_job(state, status, is_running)
     job_id = record['job_id']
     if state in ('done', 'diverged'):  # whatever the scheduler says, or does not
         return RunState(state, job_id, False, _note(status))
@@ -82,11 +84,10 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
     except InputError as error:
         if must_answer:
             raise
-        return RunState(state or 'waiting', job_id, state in (None, 'running'),
-                        f'as last written: {str(error).splitlines()[0]}')
+        return _as_last_written(state, job_id, status, is_running, str(error).splitlines()[0])
     if jobs is None:
-        return RunState(state or 'waiting', job_id, state in (None, 'running'),
-                        f'as last written: {record["scheduler"]} cannot be asked here')
+        return _as_last_written(state, job_id, status, is_running,
+                                f'{record["scheduler"]} cannot be asked here')
     if job_id in jobs:
         activity, word = jobs[job_id]
         if activity == 'waiting' and state is not None:
@@ -111,13 +112,25 @@ def _checked(path, keys):
     return content
 
 
-def _without_job(state, status):
+def _without_job(state, status, is_running):
     if state is None:
         return RunState('not submitted', None, False, '')
-    if state == 'running':
-        return RunState(state, None, True, 'was started without a job; if it was killed, remove '
-                                           'status.json')
-    return RunState(state, None, False, _note(status))
+    if state == 'running' and not is_running:
+        return _dead(None, status)
+    return RunState(state, None, is_running,
+                    'was started without a job' if is_running else _note(status))
+
+
+def _as_last_written(state, job_id, status, is_running, reason):
+    if state == 'running' and not is_running:
+        return _dead(job_id, status)
+    return RunState(state or 'waiting', job_id, state is None or is_running,
+                    f'as last written: {reason}')
+
+
+def _dead(job_id, status):
+    return RunState('failed', job_id, False, 'was killed, and its processes are gone; submit '
+                                             f'again to go on{_place(status)}')
 
 
 def _ask(record, active_jobs):

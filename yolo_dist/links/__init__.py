@@ -6,16 +6,20 @@ from yolo_dist.links.count_activations import Activations, count_activations
 from yolo_dist.links.count_operations import count_operations
 from yolo_dist.links.darknet19 import Darknet19
 from yolo_dist.links.darknet53 import Darknet53
+from yolo_dist.links.list_layers import list_layers
 from yolo_dist.links.load_backbone import load_backbone
 from yolo_dist.links.load_weights import load_weights
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
-from yolo_dist.links.weights_file import read_npz
+from yolo_dist.links.prepare_images import height_and_width
+from yolo_dist.links.weights_file import DARKNET_HEADER, read_npz, read_weights
 from yolo_dist.links.yolo_train_chain import YOLOTrainChain
 from yolo_dist.links.yolo_v2 import YOLOv2
 from yolo_dist.links.yolo_v3 import YOLOv3
 
 __all__ = [
-    'Activations', 'ClassificationTrainChain', 'Darknet19', 'Darknet53', 'YOLOTrainChain',
-    'YOLOv2', 'YOLOv3', 'count_activations', 'count_operations', 'load_backbone', 'load_weights',
-    'non_maximum_suppression', 'read_npz', 'scale_channels',
+    'DARKNET_HEADER', 'Activations', 'ClassificationTrainChain', 'Darknet19', 'Darknet53',
+    'YOLOTrainChain', 'YOLOv2', 'YOLOv3', 'count_activations', 'count_operations',
+    'height_and_width', 'list_layers', 'load_backbone', 'load_weights', 'non_maximum_suppression',
+    'read_npz', 'read_weights',
+    'scale_channels',
 ]

@@ -4,6 +4,7 @@ from itertools import islice
 import chainer
 import chainer.functions as F
 
+from yolo_dist.links.classifier_base import ClassifierBase
 from yolo_dist.links.conv_block import ConvBlock, scale_channels
 from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.prepare_images import prepare_images
@@ -63,7 +64,7 @@ class Darknet19Extractor(chainer.ChainList):
         return deque(self.stages(x), maxlen=1).pop()
 
 
-class Darknet19(chainer.Chain):
+class Darknet19(ClassifierBase):
     """Darknet19 image classifier [1, Table 6].
 
     18 convolutions, a 1x1 convolution with bias, and average pooling of its
@@ -81,9 +82,7 @@ class Darknet19(chainer.Chain):
     """
 
     def __init__(self, n_class, *, width=1.0, bn_decay=0.99):
-        super().__init__()
-        self.n_class = n_class
-        self.width = width
+        super().__init__(n_class, width=width)
         with self.init_scope():
             self.extractor = Darknet19Extractor(width=width, bn_decay=bn_decay)
             self.head = Convolution2D(scale_channels(1024, width), n_class, 1)

@@ -4,6 +4,7 @@ from itertools import islice
 import chainer
 import chainer.functions as F
 
+from yolo_dist.links.classifier_base import ClassifierBase
 from yolo_dist.links.conv_block import ConvBlock, scale_channels
 from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.prepare_images import prepare_images
@@ -63,7 +64,7 @@ class Darknet53Extractor(chainer.ChainList):
         return deque(self.stages(x), maxlen=1).pop()
 
 
-class Darknet53(chainer.Chain):
+class Darknet53(ClassifierBase):
     """Darknet53 image classifier [1, Table 1].
 
     52 convolutions, average pooling, and one more 1x1 convolution with bias
@@ -81,9 +82,7 @@ class Darknet53(chainer.Chain):
     """
 
     def __init__(self, n_class, *, width=1.0, bn_decay=0.99):
-        super().__init__()
-        self.n_class = n_class
-        self.width = width
+        super().__init__(n_class, width=width)
         with self.init_scope():
             self.extractor = Darknet53Extractor(width=width, bn_decay=bn_decay)
             self.head = Convolution2D(scale_channels(1024, width), n_class, 1)

@@ -3,7 +3,7 @@ from chainer.serializers import NpzDeserializer
 from yolo_dist.links.weights_file import check_weights, read_weights
 
 
-def load_weights(link, path):
+def load_weights(link, path, *, weights=None):
     """Load the weights of exactly this link from an npz file.
 
     Args:
@@ -11,11 +11,12 @@ def load_weights(link, path):
             and batch-normalisation statistics are overwritten.
         path (str or ~pathlib.Path): File that
             ``chainer.serializers.save_npz(path, link)`` wrote.
+        weights (dict of str to ndarray): What the file holds, where it was read already.
 
     Raises:
         InputError: If the file is missing, no npz file, or of another model,
             width or number of classes; nothing is loaded then.
     """
-    weights = read_weights(path)
+    weights = read_weights(path) if weights is None else weights
     check_weights(weights, link, path)
     NpzDeserializer(weights).load(link)

@@ -1,4 +1,5 @@
 import chainer
+import numpy as np
 
 from yolo_dist.errors import InputError
 
@@ -37,3 +38,22 @@ def prepare_images(imgs):
     if isinstance(imgs, chainer.Variable):
         imgs = imgs.array
     return imgs.astype(dtype) * dtype.type(1 / 255)
+
+
+def height_and_width(insize):
+    """Read the size of a network's input.
+
+    Args:
+        insize (int or tuple of int): Side, or ``(height, width)``, in pixels.
+
+    Returns:
+        tuple of int: ``(height, width)``.
+
+    Raises:
+        InputError: If it is no positive multiple of 32.
+    """
+    insize = (insize, insize) if np.isscalar(insize) else tuple(insize)
+    if len(insize) != 2 or any(s != int(s) or s <= 0 or s % 32 for s in insize):
+        raise InputError(f'input size {insize} does not fit; it must be a positive multiple '
+                         'of 32, for example 416 or 608')
+    return int(insize[0]), int(insize[1])

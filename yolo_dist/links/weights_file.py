@@ -10,6 +10,8 @@ import numpy as np
 from yolo_dist.errors import InputError
 
 _MAX_LISTED = 3
+# Beside the weights of a file of Darknet: major, minor, revision and images seen, int64.
+DARKNET_HEADER = 'darknet_header'
 # Where the trainer's snapshot of a run holds the model inside the train chain.
 _IN_SNAPSHOT = 'updater/model:main/model/'
 
@@ -125,7 +127,8 @@ def check_weights(weights, link, path, *, prefix=''):
         if name not in weights or weights[name].shape != array.shape
         or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')]
     if not prefix:
-        differences += [f'{name}: unexpected' for name in weights if name not in expected]
+        differences += [f'{name}: unexpected' for name in weights
+                        if name not in expected and name != DARKNET_HEADER]
     if not differences:
         return
     lines = differences[:_MAX_LISTED]

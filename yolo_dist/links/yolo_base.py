@@ -3,7 +3,9 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.functions import DefaultBoxes, create_default_boxes, decode_bboxes
+from yolo_dist.links.accept_images import accept_images
 from yolo_dist.links.non_maximum_suppression import non_maximum_suppression
+from yolo_dist.links.prepare_images import height_and_width
 from yolo_dist.transforms import letterbox, unletterbox_bbox
 
 
@@ -25,6 +27,8 @@ class YOLOBase(chainer.Chain):
         InputError: If there is not one list of positive anchors for each scale.
 
     Attributes:
+        insize (int or tuple of int): Size of the network's input in :meth:`predict`. 416 of a
+            new link, as in ChainerCV; the evaluation's size of a link that was built for a run.
         score_thresh (float): Boxes of a lower score are not predicted.
         nms_thresh (float): Overlap above which the worse box is dropped.
         max_candidates (int): Only so many boxes of an image, the best ones,
@@ -34,17 +38,22 @@ class YOLOBase(chainer.Chain):
 
     def __init__(self, n_fg_class, *, width, steps_px, anchors_px):
         super().__init__()
-        if len(anchors_px) != len(steps_px) or not all(
-                np.ndim(a) == 2 and np.shape(a)[1] == 2 and np.min(a) > 0 for a in anchors_px):
-            raise InputError(f'anchors are {anchors_px}, but {len(steps_px)} list(s) of positive '
-                             '(height, width) were expected')
+        if len(anchors_px) != len(steps_px) or not all(map(are_sizes, anchors_px)):
+            raise InputError(f'anchors are {anchors_px}, but {len(steps_px)} list(s) of finite, '
+                             'positive (height, width) were expected')
         self.n_fg_class = n_fg_class
         self.width = width
+        self.insize = 416
         self.max_candidates = 10_000
         self._steps_px = tuple(steps_px)
         self._anchors_px = anchors_px
         self._default_boxes = {}
         self.use_preset('visualize')
+
+    @property
+    def anchors_px(self):
+        """``(height, width)`` of all anchors in input pixels, those of the coarse scale first."""
+        return [tuple(size) for anchors in self._anchors_px for size in anchors]
 
     def use_preset(self, preset):
         """Set the two thresholds, as in ChainerCV.
@@ -74,7 +83,7 @@ class YOLOBase(chainer.Chain):
         Raises:
             InputError: If ``insize`` is no positive multiple of 32.
         """
-        insize = _height_width(insize)
+        insize = height_and_width(insize)
         key = (insize, self.device.name)
         if key not in self._default_boxes:
             boxes = create_default_boxes(insize, self._steps_px, self._anchors_px)
@@ -102,7 +111,7 @@ class YOLOBase(chainer.Chain):
         locs, objs, confs = chainer.functions.split_axis(y, (4, 5), axis=2)
         return locs, chainer.functions.squeeze(objs, axis=2), confs
 
-    def predict(self, imgs, *, insize):
+    def predict(self, imgs, *, insize=None):
         """Detect objects in images of any size.
 
         All images are letterboxed to ``insize`` and go through the network
@@ -110,8 +119,9 @@ class YOLOBase(chainer.Chain):
         output (``detector.c:191-209``).
 
         Args:
-            imgs (sequence of ndarray): RGB images, uint8 ``(3, H, W)``, 0..255.
-            insize (int or tuple of int): See :meth:`default_boxes`.
+            imgs (iterable of ndarray): RGB images ``(3, H, W)``, uint8, or float in 0..255.
+            insize (int or tuple of int): See :meth:`default_boxes`; ``None`` takes the
+                attribute.
 
         Returns:
             tuple of lists: For each image ``bbox`` float32 ``(R, 4)`` in its
@@ -119,10 +129,12 @@ class YOLOBase(chainer.Chain):
             ``(R,)``; sorted by class, then by falling score. NumPy arrays.
 
         Raises:
-            InputError: If ``insize`` is no positive multiple of 32.
+            InputError: If ``insize`` is no positive multiple of 32, or the images are not as
+                expected.
         """
-        insize = _height_width(insize)
-        if not len(imgs):
+        insize = height_and_width(self.insize if insize is None else insize)
+        imgs = accept_images(imgs)
+        if not imgs:
             return [], [], []
         inputs, params = zip(*(letterbox(img, insize) for img in imgs), strict=True)
         with chainer.using_config('train', False), chainer.no_backprop_mode():
@@ -159,9 +171,18 @@ class YOLOBase(chainer.Chain):
         return bbox[keep], label[keep].astype(np.int32), score[keep].astype(np.float32)
 
 
-def _height_width(insize):
-    insize = (insize, insize) if np.isscalar(insize) else tuple(insize)
-    if len(insize) != 2 or any(s != int(s) or s <= 0 or s % 32 for s in insize):
-        raise InputError(f'input size {insize} does not fit; it must be a positive multiple '
-                         'of 32, for example 416 or 608')
-    return int(insize[0]), int(insize[1])
+def are_sizes(anchors):
+    """Tells whether anchors are pairs ``(height, width)`` of finite numbers above 0.
+
+    Args:
+        anchors: Of one scale.
+
+    Returns:
+        bool: Whether they can be used.
+    """
+    try:
+        anchors = np.asarray(anchors, dtype=np.float64)
+    except (TypeError, ValueError):  # ragged, or no numbers
+        return False
+    return (anchors.ndim == 2 and anchors.shape[1] == 2 and len(anchors) > 0
+            and bool((np.isfinite(anchors) & (anchors > 0)).all()))

@@ -1,6 +1,6 @@
 import chainer
 
-_LOSS_NORMS = ('image', 'positive', 'cell')
+from yolo_dist.functions import LOSS_NORMS
 
 
 class YOLOTrainChain(chainer.Chain):
@@ -8,9 +8,8 @@ class YOLOTrainChain(chainer.Chain):
 
     Args:
         model (YOLOv2 or YOLOv3): The detector.
-        loss_norm ({'image', 'positive', 'cell'}): What the sum over boxes is
-            divided by: images of the batch (Darknet), objects of the batch,
-            or default boxes of the batch.
+        loss_norm (str): What the sums over boxes are divided by, see
+            :func:`~yolo_dist.functions.normalize_terms`.
         ignore_thresh (float): Background boxes that overlap an object more
             than this are not penalised. ``None`` is Darknet's value, 0.6
             for YOLOv2 and 0.5 for YOLOv3.
@@ -39,8 +38,8 @@ class YOLOTrainChain(chainer.Chain):
 
     def __init__(self, model, *, loss_norm, ignore_thresh=None, prior_images=12_800):
         super().__init__()
-        if loss_norm not in _LOSS_NORMS:
-            raise ValueError(f'loss_norm is {loss_norm!r}, must be one of {_LOSS_NORMS}')
+        if loss_norm not in LOSS_NORMS:
+            raise ValueError(f'loss_norm is {loss_norm!r}, must be one of {LOSS_NORMS}')
         self.loss_norm = loss_norm
         self.ignore_thresh = ignore_thresh
         self.prior_images = prior_images

@@ -7,15 +7,9 @@ from yolo_dist.links.conv_block import ConvBlock, scale_channels
 from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.darknet19 import Darknet19Extractor
 from yolo_dist.links.prepare_images import prepare_images
-from yolo_dist.links.yolo_base import YOLOBase
+from yolo_dist.links.yolo_base import YOLOBase, are_sizes
 
 _STEP_PX = 32
-_ANCHORS = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
-    (1.73145, 1.3221),
-    (4.00944, 3.19275),
-    (8.09892, 5.05587),
-    (4.84053, 9.47112),
-    (10.0071, 11.2364))
 
 
 def reorg(x):
@@ -43,7 +37,12 @@ class YOLOv2Extractor(Darknet19Extractor):
         width (float): Factor on the number of channels. The passthrough's 64
             channels are scaled in steps of four, which :func:`reorg` needs.
         bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
+
+    Attributes:
+        reorg (callable): :func:`reorg`. Another that computes the same may take its place.
     """
+
+    reorg = staticmethod(reorg)
 
     def __init__(self, *, width=1.0, bn_decay=0.99):
         super().__init__(width=width, bn_decay=bn_decay)
@@ -65,7 +64,7 @@ class YOLOv2Extractor(Darknet19Extractor):
         """
         fine, coarse = deque(self.stages(x), maxlen=2)
         conv1, conv2, passthrough, fuse = self[self.n_backbone_links:]
-        return fuse(F.concat((reorg(passthrough(fine)), conv2(conv1(coarse)))))
+        return fuse(F.concat((self.reorg(passthrough(fine)), conv2(conv1(coarse)))))
 
 
 class YOLOv2(YOLOBase):
@@ -83,19 +82,45 @@ class YOLOv2(YOLOBase):
             grid cells of 32 pixels. ``None`` takes the five of
             ``yolov2-voc.cfg``.
 
+    Attributes:
+        n_anchors (int): How many :meth:`arrange_anchors` takes.
+
     References:
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017.
     """
 
+    n_anchors = 5
+    default_anchors = (  # (height, width) in grid cells, yolov2-voc.cfg l.242
+        (1.73145, 1.3221),
+        (4.00944, 3.19275),
+        (8.09892, 5.05587),
+        (4.84053, 9.47112),
+        (10.0071, 11.2364))
+
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
-        anchors = _ANCHORS if anchors is None else anchors
+        anchors = self.default_anchors if anchors is None else anchors
+        anchors_px = anchors  # which the base class refuses where they are no sizes
+        if are_sizes(anchors):
+            anchors_px = tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors)
         super().__init__(
-            n_fg_class, width=width, steps_px=(_STEP_PX,),
-            anchors_px=(tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors),))
+            n_fg_class, width=width, steps_px=(_STEP_PX,), anchors_px=(anchors_px,))
         with self.init_scope():
             self.extractor = YOLOv2Extractor(width=width, bn_decay=bn_decay)
             self.subnet = Convolution2D(
                 scale_channels(1024, width), len(anchors) * (5 + n_fg_class), 1)
+
+    @staticmethod
+    def arrange_anchors(sizes_px):
+        """Lay five anchors out as the argument ``anchors``: in grid cells.
+
+        Args:
+            sizes_px (sequence of (float, float)): :attr:`n_anchors` of ``(height, width)`` in
+                pixels, by rising area.
+
+        Returns:
+            list: To 0.0001 of a cell.
+        """
+        return [[round(float(side) / _STEP_PX, 4) for side in size] for size in sizes_px]
 
     def forward(self, imgs):
         """Compute the raw outputs for a batch.
@@ -129,7 +154,7 @@ class YOLOv2(YOLOBase):
             bboxes (ndarray): Float32 ``(B, T, 4)``.
             labels (ndarray): Int32 ``(B, T)``, -1 is padding.
             insize (int or tuple of int): Size of the images.
-            loss_norm ({'image', 'positive', 'cell'}): What the sums are divided by.
+            loss_norm (str): See :func:`~yolo_dist.functions.normalize_terms`.
             ignore_thresh (float): ``None`` is Darknet's 0.6.
             n_images_seen (int): Images trained on so far, by all workers.
             prior_images (int): Length of the prior phase, images.

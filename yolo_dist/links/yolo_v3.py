@@ -14,10 +14,6 @@ from yolo_dist.links.yolo_base import YOLOBase
 _STEPS_PX = (32, 16, 8)
 _HEAD_CHANNELS = (512, 256, 128)
 _N_HEAD_CONVS = 5  # convolutions between a scale's input and its output
-_ANCHORS = (  # (height, width) in input pixels, yolov3-voc.cfg l.611
-    ((90, 116), (198, 156), (326, 373)),
-    ((61, 30), (45, 62), (119, 59)),
-    ((13, 10), (30, 16), (23, 33)))
 
 
 def upsample(x):
@@ -33,7 +29,12 @@ class YOLOv3Extractor(Darknet53Extractor):
     Args:
         width (float): Factor on the number of channels.
         bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
+
+    Attributes:
+        upsample (callable): :func:`upsample`. Another that computes the same may take its place.
     """
+
+    upsample = staticmethod(upsample)
 
     def __init__(self, *, width=1.0, bn_decay=0.99):
         super().__init__(width=width, bn_decay=bn_decay)
@@ -72,7 +73,7 @@ class YOLOv3Extractor(Darknet53Extractor):
             ys.append(h)
             if not features:
                 return ys
-            h = F.concat((upsample(next(links)(h)), features.pop()))
+            h = F.concat((self.upsample(next(links)(h)), features.pop()))
 
 
 class YOLOv3(YOLOBase):
@@ -90,12 +91,21 @@ class YOLOv3(YOLOBase):
             and 8 the anchors ``(height, width)`` in input pixels, small to
             large. ``None`` takes the nine of ``yolov3-voc.cfg``.
 
+    Attributes:
+        n_anchors (int): How many :meth:`arrange_anchors` takes.
+
     References:
         [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018.
     """
 
+    n_anchors = 9
+    default_anchors = (  # (height, width) in input pixels, yolov3-voc.cfg l.611
+        ((90, 116), (198, 156), (326, 373)),
+        ((61, 30), (45, 62), (119, 59)),
+        ((13, 10), (30, 16), (23, 33)))
+
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
-        anchors = _ANCHORS if anchors is None else anchors
+        anchors = self.default_anchors if anchors is None else anchors
         super().__init__(n_fg_class, width=width, steps_px=_STEPS_PX, anchors_px=anchors)
         with self.init_scope():
             self.extractor = YOLOv3Extractor(width=width, bn_decay=bn_decay)
@@ -105,6 +115,20 @@ class YOLOv3(YOLOBase):
             self.subnet.append(chainer.Sequential(
                 ConvBlock(n, n2, 3, bn_decay=bn_decay),
                 Convolution2D(n2, len(scale_anchors) * (5 + n_fg_class), 1)))
+
+    @staticmethod
+    def arrange_anchors(sizes_px):
+        """Lay nine anchors out as the argument ``anchors``: the largest three for stride 32.
+
+        Args:
+            sizes_px (sequence of (float, float)): :attr:`n_anchors` of ``(height, width)`` in
+                pixels, by rising area.
+
+        Returns:
+            list: To 0.01 px.
+        """
+        sizes = [[round(float(side), 2) for side in size] for size in sizes_px]
+        return [sizes[6:], sizes[3:6], sizes[:3]]
 
     def forward(self, imgs):
         """Compute the raw outputs for a batch.
@@ -140,7 +164,7 @@ class YOLOv3(YOLOBase):
             bboxes (ndarray): Float32 ``(B, T, 4)``.
             labels (ndarray): Int32 ``(B, T)``, -1 is padding.
             insize (int or tuple of int): Size of the images.
-            loss_norm ({'image', 'positive', 'cell'}): What the sums are divided by.
+            loss_norm (str): See :func:`~yolo_dist.functions.normalize_terms`.
             ignore_thresh (float): ``None`` is Darknet's 0.5 for VOC.
             n_images_seen (int): Not used; YOLOv3 has no prior phase.
             prior_images (int): Not used.

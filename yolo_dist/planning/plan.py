@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pathlib
 from typing import NamedTuple
 
 import chainer
@@ -119,7 +120,7 @@ class Plan:
 
 
 def plan(config, *, images_per_second=None, n_processes=None):
-    """Works out what a run will take.
+    """Work out what a run will take.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run.
@@ -162,7 +163,8 @@ def _dataset_sizes(config):
     data = config.data
     if data.n_synthetic_examples is not None:
         return 'synthetic images', data.n_synthetic_examples, data.n_synthetic_examples
-    if is_data_there(data.root):
+    # Of a file that is no data set, loading says what it is.
+    if is_data_there(data.root) or pathlib.Path(data.root).exists():
         train, val = get_task(config).load_datasets(config)
         return f'counted in {data.root}', len(train), len(val)
     source = f'published sizes, as there is no {data.root} here'
@@ -191,6 +193,7 @@ _networks = {}
 
 def _measure_network(config, operations_px, activations_px):
     # Counted in float32, whose arithmetic a CPU is quick at.
+    config, _ = get_task(config).resolve(config, None)
     section = config.model.model_copy(update={'dtype': 'float32', 'pretrained': None})
     key = section.model_dump_json(), operations_px, activations_px
     if key not in _networks:
@@ -256,5 +259,7 @@ def _gib(n_bytes):
 def _describe_time(plan):
     if plan.images_per_second is None:
         return 'not known without a speed: give --images-per-second, of all workers together'
-    return (f'{plan.hours:.2f} hours at {plan.images_per_second:,.1f} images/s: '
-            f'{plan.training_hours:.2f} training, {plan.evaluation_hours:.2f} evaluation')
+    unit, factor = ('hours', 1) if plan.hours >= 0.1 else ('minutes', 60)
+    return (f'{factor * plan.hours:.2f} {unit} at {plan.images_per_second:,.1f} images/s: '
+            f'{factor * plan.training_hours:.2f} training, '
+            f'{factor * plan.evaluation_hours:.2f} evaluation')

@@ -17,7 +17,7 @@ _N_COLUMNS = 4
 
 
 def draw_accuracy_curves(rows):
-    """Draws top-1 accuracy over epochs, one panel a row, as figs. 3 and 4 do.
+    """Draw top-1 accuracy over epochs, one panel a row, as figs. 3 and 4 do.
 
     The value that the paper prints is a star at the end of training, where the
     panel of a row that was not run shows it alone. Several seeds are several lines.

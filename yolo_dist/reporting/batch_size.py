@@ -21,7 +21,7 @@ def paper_batch_percent(n_workers):
 
 
 def draw_batch_size(rows, metric, paper):
-    """Draws what Table 2 says: the metric against the batch as a share of the training set.
+    """Draw what Table 2 says: the metric against the batch as a share of the training set.
 
     The left panel has the values, the right one the values divided by that of the
     smallest batch of the same model, so that sets and networks of other sizes can be
@@ -76,7 +76,7 @@ def draw_batch_size(rows, metric, paper):
 
 
 def _draw_line(panels, points, **style):
-    """Draws ``(percent, value, spread)`` in the left panel, relative in the right one."""
+    """Draw ``(percent, value, spread)`` in the left panel, relative in the right one."""
     if not points:
         return
     x, y, spread = zip(*points)

@@ -49,7 +49,7 @@ def _last(record):
 
 
 def draw_loss_curves(rows):
-    """Draws the training loss over epochs, one colour a row, as fig. 6 does.
+    """Draw the training loss over epochs, one colour a row, as fig. 6 does.
 
     The loss is the mean over all workers and the iterations since the entry before.
     Several seeds are several styles of line.

@@ -84,7 +84,7 @@ def outcome_table(rows, metric):
 
 
 def draw_outcome_grid(rows, metric):
-    """Draws a grid of settings and numbers of workers, coloured by the metric.
+    """Draw a grid of settings and numbers of workers, coloured by the metric.
 
     Args:
         rows (dict): ``{row: list of Record}``, rows named ``SETTING_kK``.

@@ -95,7 +95,7 @@ def speed_up_over(points, n_workers):
 
 
 def draw_speed_up(records, predictions):
-    """Draws images/s, speed-up and the parts of an iteration against k.
+    """Draw images/s, speed-up and the parts of an iteration against k.
 
     Args:
         records (list): Records of throughput runs, of all rows and seeds.

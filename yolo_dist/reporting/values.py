@@ -86,7 +86,7 @@ def difference(ours, paper):
 
 def state_in_words(record):
     """State of a run, with its position while it is not at its end."""
-    if record.state in ('running', 'stopped') and record.epoch is not None:
+    if record.state in ('running', 'stopped', 'dead') and record.epoch is not None:
         return (f'{record.state}, epoch {record.epoch:.1f} of '
                 f'{record.config.schedule.epochs:g}')
     return record.state

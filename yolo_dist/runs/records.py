@@ -8,7 +8,13 @@ import pydantic
 
 from yolo_dist.config import RunConfig, differences, load_config, rows, seeds
 from yolo_dist.errors import InputError
-from yolo_dist.runs.run_directory import is_computed, read_json, run_directory
+from yolo_dist.runs.heartbeat import is_dead
+from yolo_dist.runs.run_directory import (
+    is_computed,
+    read_json,
+    run_directory,
+    take_resolved,
+)
 
 
 class Quartiles(pydantic.BaseModel):
@@ -46,8 +52,8 @@ class Record:
         planned: The run as the experiment file has it.
         config: The run as it was (resolved); ``planned`` before it is started.
         directory: Where its results are or would be.
-        state: ``'not run'``, the state of ``status.json``, or ``'half written'``
-            where that cannot be told.
+        state: ``'not run'``, the state of ``status.json``, ``'dead'`` where that is
+            ``running`` and the job is gone, or ``'half written'`` where it cannot be told.
         reason: Why it diverged or failed; else empty.
         metrics: Final ``{metric: value}``; empty until the run is done. A run
             that diverged has none.
@@ -91,7 +97,8 @@ class Record:
     @property
     def changed(self):
         """Settings that are not the experiment's: ``{key: (as planned, as run)}``."""
-        found = {key: values for key, values in differences(self.planned, self.config).items()
+        planned = take_resolved(self.planned, self.config)
+        found = {key: values for key, values in differences(planned, self.config).items()
                  if is_computed(key)}
         if None not in found.get('model.pretrained', (None,)):
             del found['model.pretrained']  # the same weights may lie elsewhere
@@ -161,6 +168,8 @@ def read_record(directory, planned=None, *, row=None):
     throughput = tolerated(_read_throughput, directory / 'throughput.json', None)
     status = tolerated(_read_status, directory / 'status.json', {})
     state = status.get('state', 'half written')
+    if state == 'running' and is_dead(directory):
+        state = 'dead'
     metrics = {key.removeprefix('val/'): value
                for key, value in status.get('metrics', {}).items()}
     return Record(

@@ -2,9 +2,12 @@
 
 ==========================  ====================================================
 ``config.yaml``             the resolved experiment; ``train`` accepts it as one
+``class_names.txt``         the classes in label order, one a line, UTF-8
+``data_check.txt``          what the check of the data found and left out, if anything
 ``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
+``heartbeat.jsonl``         where each process is, while the run is going on
 ``log.json``                one entry a report (Chainer's ``LogReport``)
 ``snapshot_iter_N.npz``     whole state of training, the last few
 ``weights_best.npz``        model of the best evaluation
@@ -30,14 +33,19 @@ import chainer
 from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+from yolo_dist.runs.heartbeat import begin_heartbeat
 from yolo_dist.whole_files import write_whole
 
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
 # them where they are not the experiment's.
-_NOT_COMPUTED = {'name', 'data.root', 'data.n_loader_processes', 'data.evaluation.batch_size',
+_NOT_COMPUTED = {'name', 'data.root', 'data.on_bad_example', 'data.n_loader_processes',
+                 'data.evaluation.batch_size',
                  'run.stop_after_epochs', 'run.evaluate_every_epochs',
-                 'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations'}
+                 'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations',
+                 'run.watchdog_seconds'}
+
+CLASS_NAMES = 'class_names.txt'
 
 
 def is_computed(key):
@@ -52,15 +60,38 @@ def is_computed(key):
     return key not in _NOT_COMPUTED and not key.startswith('paper.')
 
 
+def take_resolved(config, stored):
+    """Take over what a run has left to its training set, as its first session has found it.
+
+    Args:
+        config (~yolo_dist.config.RunConfig): The run as the experiment file has it.
+        stored (~yolo_dist.config.RunConfig): The run as its directory has it.
+
+    Returns:
+        ~yolo_dist.config.RunConfig: ``config``, with the stored anchors for
+        ``model.anchors: fit``.
+    """
+    anchors = getattr(stored.model, 'anchors', None)
+    if anchors is None or getattr(config.model, 'anchors', None) != 'fit':
+        return config
+    return config.model_copy(
+        update={'model': config.model.model_copy(update={'anchors': anchors})})
+
+
 def run_directory(results, config):
     """Directory of a run: ``results/name`` or ``results/sweep/row``."""
     return pathlib.Path(results) / config.name
 
 
+def write_text(path, text):
+    """Write text in UTF-8, whole or not at all."""
+    with write_whole(path) as partial:
+        partial.write_text(text, encoding='utf-8', errors='surrogateescape')
+
+
 def write_json(path, content):
     """Write JSON, whole or not at all."""
-    with write_whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + '\n')
+    write_text(path, json.dumps(content, indent=1) + '\n')
 
 
 def read_json(path):
@@ -76,7 +107,7 @@ def read_json(path):
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
 
@@ -102,7 +133,7 @@ def snapshot_files(directory):
 
 
 def find_weights(run):
-    """Chooses what to evaluate.
+    """Choose what to evaluate.
 
     Args:
         run (str): A run directory, or a weights or snapshot file inside one.
@@ -160,6 +191,11 @@ class RunDirectory:
         self.config = config
         self.n_processes = n_processes
 
+    def resolved(self):
+        """Return the run as :func:`take_resolved` gives it, where it was begun before."""
+        stored = self.path / 'config.yaml'
+        return take_resolved(self.config, load_config(stored)) if stored.exists() else self.config
+
     def check(self, *, resume):
         """Check that the run may start here; changes nothing.
 
@@ -175,7 +211,7 @@ class RunDirectory:
                 f'{self.path} holds a run already ({self.state() or "no status"}); go on with it '
                 'by --resume, choose another place by --results, or remove the directory')
         changed = {key: values for key, values in
-                   differences(self.config, load_config(old)).items()
+                   differences(self.resolved(), load_config(old)).items()
                    if key == 'name' or is_computed(key) and key != 'model.pretrained'}
         if changed:
             lines = [f'  {key}: {then!r} then, {now!r} now'
@@ -188,10 +224,11 @@ class RunDirectory:
         status = read_json(self.path / 'status.json')
         return status and status['state']
 
-    def open(self, *, n_weight_bytes):
+    def open(self, class_names, *, n_weight_bytes):
         """Make the directory and records what is about to run.
 
         Args:
+            class_names (sequence of str): Classes of the training set, in label order.
             n_weight_bytes (int): Size of the weights.
 
         Raises:
@@ -201,13 +238,14 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         _remove_left_overs(self.path)
         self._check_room(n_weight_bytes)
-        with write_whole(self.path / 'config.yaml') as partial:
-            partial.write_text(dump_config(self.config))
+        write_text(self.path / 'config.yaml', dump_config(self.config))
+        write_text(self.path / CLASS_NAMES, ''.join(f'{name}\n' for name in class_names))
         sessions = read_json(self.path / 'environment.json') or []
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
                          **environment()})
         write_json(self.path / 'environment.json', sessions)
+        begin_heartbeat(self.path)
         self.write_status('running')
 
     def _check_room(self, n_weight_bytes):

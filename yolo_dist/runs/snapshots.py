@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 from chainer.serializers import NpzDeserializer
 
-from yolo_dist.config import differences
+from yolo_dist.config import OPTIONAL_KEYS, differences
 from yolo_dist.errors import InputError
 from yolo_dist.links import read_npz
 from yolo_dist.runs.run_directory import is_computed, snapshot_files
@@ -27,7 +27,9 @@ def identity(config):
     Returns:
         ndarray: uint8, the text of its name and of all keys that decide what is computed.
     """
-    every_key = {key: value for key, (value, _) in differences(config, None).items()}
+    # An optional key that is not used was not known to older snapshots.
+    every_key = {key: value for key, (value, _) in differences(config, None).items()
+                 if key not in OPTIONAL_KEYS or value != OPTIONAL_KEYS[key]}
     computed = {key: value for key, value in every_key.items()
                 if key == 'name' or is_computed(key) and key != 'model.pretrained'}
     return np.frombuffer(json.dumps(computed, sort_keys=True).encode(), np.uint8)

@@ -4,6 +4,10 @@ Each task is a module with the same names:
 
 ``METRIC``                          the number that chooses the best weights
 ``load_datasets(config)``           training and held-out set, raw
+``resolve(config, train)``          the run with what it leaves to the training set, and a line for
+                                    the log for each such key; ``None`` for ``train``: only the
+                                    shape of the network counts
+``load_held_out(config)``           the held-out set alone, where the training set is not there
 ``create_transform(config)``        augmentation of one training example
 ``build_model(config)``             the link, freshly initialised
 ``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it
@@ -12,12 +16,27 @@ Each task is a module with the same names:
 ``evaluate(config, model, val, comm, device)``  metrics on the held-out set
 ``format_metrics(metrics)``         the metrics as text
 ``draw_examples(config, model, val, path)``  a picture of some predictions
+``predict(model, imgs, class_names)``  what is found in each image, as JSON can hold it
+``format_prediction(found)``        that of one image as a line of text
+``draw_prediction(img, found, class_names)``  that image with it
 
 ``convert`` waits for no GPU: CuPy puts NumPy's arrays into pinned memory and leaves the copying,
 of images as bytes, to the stream. ``prepare_images`` makes floats of them there.
 """
 
 from yolo_dist.tasks import classification, detection
+from yolo_dist.tasks.data_check import (
+    HELD_OUT,
+    LISTING,
+    TRAINING,
+    add_skipped,
+    check_data,
+    n_skipped,
+)
+
+__all__ = [
+    'HELD_OUT', 'LISTING', 'TRAINING', 'add_skipped', 'check_data', 'get_task', 'n_skipped',
+]
 
 _TASKS = {'classification': classification, 'detection': detection}
 
@@ -26,7 +45,7 @@ def get_task(config):
     """Return the task module of an experiment.
 
     Args:
-        config (~yolo_dist.config.RunConfig): The experiment.
+        config (~yolo_dist.config.RunConfig): The experiment, or an opened model.
 
     Returns:
         module: :mod:`classification` or :mod:`detection`.

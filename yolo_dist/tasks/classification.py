@@ -4,14 +4,18 @@ import chainer
 import numpy as np
 from chainer.datasets import TransformDataset
 
-from yolo_dist.datasets import SyntheticClassification, load_imagenet
-from yolo_dist.drawing import draw_classifications, spread_indices
+from yolo_dist.datasets import SyntheticClassification, load_imagenet, open_file_tree
+from yolo_dist.drawing import draw_classifications, draw_lines, drawable_name, spread_indices
 from yolo_dist.errors import InputError
 from yolo_dist.evaluators import evaluate_classification
+from yolo_dist.formats import read_any_weights
 from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
 from yolo_dist.transforms import ClassificationTrainTransform, centre_crop
 
 METRIC = 'top1_accuracy_percent'
+
+# What a prediction names: as many as in ImageNet's top-5 accuracy.
+_N_BEST = 5
 
 _LINKS = {'darknet19': Darknet19, 'darknet53': Darknet53}
 
@@ -22,13 +26,41 @@ def load_datasets(config):
     if data.n_synthetic_examples is not None:
         made_up = SyntheticClassification(data.n_synthetic_examples, config.model.n_class)
         return made_up, made_up
-    train = load_imagenet(data.root, data.train)
-    val = load_imagenet(data.root, data.val, class_names=train.class_names)
-    if len(train.class_names) != config.model.n_class:
-        raise InputError(
-            f'model.n_class: found {config.model.n_class}, but {data.root}/{data.train} has '
-            f'{len(train.class_names)} classes')
+    train = load_imagenet(data.root, data.train, ignore_classes=data.ignore_classes)
+    val = load_imagenet(data.root, data.val, class_names=train.class_names,
+                        ignore_classes=data.ignore_classes)
+    _check_n_class(config, train, data.train)
     return train, val
+
+
+def resolve(config, train):
+    """Nothing is left to the training set."""
+    return config, []
+
+
+def load_held_out(config):
+    """Open the held-out set; without a training set its own class folders or names count."""
+    data = config.data
+    if data.n_synthetic_examples is not None:
+        return load_datasets(config)[1]
+    tree = open_file_tree(data.root)
+    if tree.is_folder(data.train) or tree.is_file(data.train):
+        return load_datasets(config)[1]
+    val = load_imagenet(data.root, data.val, ignore_classes=data.ignore_classes)
+    if all(name.isdecimal() for name in val.class_names) and not tree.is_folder(data.val):
+        # Numbers from 0: perhaps not of all classes.
+        return load_imagenet(data.root, data.val, ignore_classes=data.ignore_classes,
+                             class_names=[str(i) for i in range(config.model.n_class)])
+    _check_n_class(config, val, data.val, f'; the training set {data.train}, which would tell '
+                   'the classes, is not there')
+    return val
+
+
+def _check_n_class(config, dataset, source, more=''):
+    if len(dataset.class_names) != config.model.n_class:
+        raise InputError(
+            f'model.n_class: found {config.model.n_class}, but {config.data.root}/{source} has '
+            f'{len(dataset.class_names)} classes{more}')
 
 
 def create_transform(config):
@@ -38,13 +70,16 @@ def create_transform(config):
 
 def build_model(config):
     """Return the classifier, He-initialised from NumPy's global random state."""
-    model = config.model
-    return _LINKS[model.name](model.n_class, width=model.width, bn_decay=model.bn_decay)
+    section = config.model
+    model = _LINKS[section.name](section.n_class, width=section.width, bn_decay=section.bn_decay)
+    model.insize = config.data.evaluation.input_size_px
+    return model
 
 
 def load_pretrained(config, model):
     """Load weights of the same link, as the 448 px stage needs them (sec. 2.3)."""
-    load_weights(model, config.model.pretrained)
+    path = config.model.pretrained
+    load_weights(model, path, weights=read_any_weights(path, width=config.model.width))
 
 
 def build_train_chain(config, model):
@@ -53,7 +88,7 @@ def build_train_chain(config, model):
 
 
 def convert(batch, device):
-    """Stacks examples.
+    """Stack examples.
 
     Args:
         batch (list): Examples ``(img, label)``.
@@ -93,7 +128,7 @@ def format_metrics(metrics):
 
 
 def draw_examples(config, model, val, path):
-    """Draws held-out images under their predicted class."""
+    """Draw held-out images under their predicted class."""
     crop = _CentreCrop(config.data.evaluation.input_size_px)
     indices = spread_indices(len(val))
     examples = [crop(val[i]) for i in indices]
@@ -101,3 +136,36 @@ def draw_examples(config, model, val, path):
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         predicted = chainer.backends.cuda.to_cpu(model(imgs).array).argmax(axis=1)
     draw_classifications(examples, predicted, val.class_names, path)
+
+
+def predict(model, imgs, class_names):
+    """Find the five best classes of each image.
+
+    Args:
+        model (~chainer.Chain): The classifier.
+        imgs (list of ndarray): See its ``predict``.
+        class_names (sequence of str): Classes in label order.
+
+    Returns:
+        list of dict: ``{'classes': [{'label', 'class_name', 'probability'}, ...]}`` of each image,
+        the best class first.
+    """
+    probabilities = model.predict(imgs)
+    best = np.argsort(-probabilities, axis=1, kind='stable')[:, :_N_BEST]
+    return [{'classes': [{'label': int(label), 'class_name': class_names[label],
+                          'probability': round(float(probability[label]), 6)}
+                         for label in labels]}
+            for probability, labels in zip(probabilities, best)]
+
+
+def format_prediction(found):
+    """Classes with their probabilities."""
+    return ', '.join(f'{one["class_name"]} {100 * one["probability"]:.1f} %'
+                     for one in found['classes'])
+
+
+def draw_prediction(img, found, class_names):
+    """Write classes and probabilities over an image; see :func:`~yolo_dist.drawing.draw_lines`."""
+    return draw_lines(img, [
+        f'{drawable_name(class_names, one["label"])} {100 * one["probability"]:.1f} %'
+        for one in found['classes']])

@@ -7,7 +7,7 @@ _MMAP_BYTES = 32 << 20  # the largest that glibc takes
 
 
 def keep_freed_memory():
-    """Lets this process keep what it frees, up to 256 MB, for the next array of that size.
+    """Let this process keep what it frees, up to 256 MB, for the next array of that size.
 
     By default glibc returns arrays of more than some hundred kilobytes to the system as they are
     freed, and the next image pays for its pages again: up to half of the time of decoding and

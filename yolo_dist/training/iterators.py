@@ -1,20 +1,17 @@
 """Batches of a training stream and of an evaluation, read ahead by processes."""
 
-import warnings
-
 import chainer
-from chainer.iterators import MultiprocessIterator, SerialIterator
+from chainer.iterators import SerialIterator
 
 from yolo_dist.errors import InputError
 from yolo_dist.kernels.cpu.threads import limit_threads
 from yolo_dist.training.host_memory import keep_freed_memory
+from yolo_dist.training.loaders import Loaders
+from yolo_dist.training.watchdog import progress
 
 
 class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
-    """Hands an input error on as an example.
-
-    ``MultiprocessIterator`` waits for ever when a loader process raises.
-    """
+    """Hands an error on as an example: it is raised where the example is used."""
 
     def __init__(self, dataset):
         self._dataset = dataset
@@ -52,11 +49,7 @@ def _read_in_order(dataset, batch_size, n_loader_processes, example_bytes):
     dataset = _ErrorsAsExamples(dataset)
     if n_loader_processes == 0:
         return SerialIterator(dataset, batch_size, repeat=False, shuffle=False)
-    # A larger example comes by a pipe, which is slower and no fault of the user's.
-    warnings.filterwarnings('ignore', 'Shared memory size is too small')
-    return MultiprocessIterator(dataset, batch_size, repeat=False, shuffle=False,
-                                n_processes=n_loader_processes, n_prefetch=2,
-                                shared_mem=example_bytes)
+    return Loaders(dataset, batch_size, n_loader_processes, example_bytes)
 
 
 class StreamIterator(chainer.dataset.Iterator):
@@ -87,7 +80,10 @@ class StreamIterator(chainer.dataset.Iterator):
             self._iterator = _read_in_order(
                 self._stream, self._stream.batch_size_per_worker, self._n_loader_processes,
                 self._stream.example_bytes)
-        batch = _raise_errors(self._iterator.next())
+        place = f'iteration {self.iteration + 1}'
+        progress(f'{place}, waits for images')
+        batch = _raise_errors(next(self._iterator))
+        progress(f'{place}, computes or waits for other processes')
         self._n_batches += 1
         return batch
 
@@ -135,7 +131,8 @@ def iterate_batches(dataset, batch_size, n_loader_processes, *, shard=0, n_shard
         return
     iterator = _read_in_order(part, batch_size, n_loader_processes, _EVALUATION_EXAMPLE_BYTES)
     try:
-        for batch in iterator:
+        for number, batch in enumerate(iterator):
+            progress(f'evaluation, batch {number + 1}')
             yield _raise_errors(batch)
     finally:
         iterator.finalize()

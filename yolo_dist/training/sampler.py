@@ -13,8 +13,13 @@ import functools
 import chainer
 import numpy as np
 
+from yolo_dist.errors import InputError
+
 # Streams of random numbers that must not repeat each other.
-_ORDER, _PIXELS, _SIZE = range(3)
+_ORDER, _PIXELS, _SIZE, _REPLACEMENT = range(4)
+
+# Of examples that cannot be read one after the other: more than chance, so an error.
+_MAX_REPLACEMENTS = 100
 
 
 @functools.lru_cache(maxsize=2)
@@ -117,10 +122,14 @@ class TrainingStream(chainer.dataset.DatasetMixin):
         n_iterations (int): Length of the run.
         input_size (callable): ``iteration -> px``.
         first_iteration (int): Where the stream begins, after a resume.
+        note_skipped (callable): Called with what is wrong with an example that cannot be read;
+            another one, drawn from (seed, epoch, index), then stands for it. ``None``: that is
+            an error.
     """
 
     def __init__(self, dataset, transform, *, seed, workers, n_workers,
-                 batch_size_per_worker, n_iterations, input_size, first_iteration=0):
+                 batch_size_per_worker, n_iterations, input_size, first_iteration=0,
+                 note_skipped=None):
         self.dataset = dataset
         self.transform = transform
         self.seed = seed
@@ -130,6 +139,7 @@ class TrainingStream(chainer.dataset.DatasetMixin):
         self.n_iterations = n_iterations
         self.input_size = input_size
         self.first_iteration = first_iteration
+        self.note_skipped = note_skipped
 
     @property
     def batch_size(self):
@@ -161,5 +171,20 @@ class TrainingStream(chainer.dataset.DatasetMixin):
 
     def get_example(self, i):
         iteration, epoch, index = self.locate(i)
-        return self.transform(*self.dataset.read_example(index), insize=self.input_size(iteration),
-                              rng=example_rng(self.seed, epoch, index))
+        insize = self.input_size(iteration)
+        rng = example_rng(self.seed, epoch, index)
+        if self.note_skipped is None:
+            return self.transform(*self.dataset.read_example(index), insize=insize, rng=rng)
+        replacement = np.random.default_rng((self.seed, _REPLACEMENT, epoch, index))
+        at = index
+        for _ in range(_MAX_REPLACEMENTS):
+            try:
+                # Some damage shows only where the transform decodes the image.
+                return self.transform(*self.dataset.read_example(at), insize=insize, rng=rng)
+            except InputError as error:
+                self.note_skipped(str(error))
+            at = int(replacement.integers(len(self.dataset)))
+            rng = example_rng(self.seed, epoch, index)
+        raise InputError(f'{_MAX_REPLACEMENTS} examples drawn one after the other cannot be read; '
+                         'the last is the image of example '
+                         f'{at}; check data.root')

@@ -5,7 +5,7 @@ from yolo_dist.transforms.interleaved import height_width, to_interleaved, to_pl
 
 
 def centre_crop(img, insize):
-    """Cuts out the largest central rectangle of the network's aspect and resizes it.
+    """Cut out the largest central rectangle of the network's aspect and resize it.
 
     For a square network this is Darknet's validation view (``image.c:648-655``): the central
     square of the original image at the network's size, without a margin around it.

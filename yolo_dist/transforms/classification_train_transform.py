@@ -49,7 +49,7 @@ class ClassificationTrainTransform:
             hue=hue, saturation=saturation, exposure=exposure)
 
     def __call__(self, img, label, *, insize, rng):
-        """Augments one example.
+        """Augment one example.
 
         Args:
             img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)`` in [0, 255],
@@ -74,7 +74,7 @@ class ClassificationTrainTransform:
         return self._distort_colours(warped, rng), label
 
     def draw_warp(self, size_hw, out_hw, rng):
-        """Draws the geometry of one example.
+        """Draw the geometry of one example.
 
         Args:
             size_hw (tuple of int): Height and width of the image.

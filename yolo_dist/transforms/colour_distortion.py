@@ -34,7 +34,7 @@ class ColourDistortion:
         self._exposure = exposure
 
     def __call__(self, pixels, rng, *, canvas_hw=None, corner=(0, 0)):
-        """Distorts an image, perhaps on a canvas of grey, which is distorted with it.
+        """Distort an image, perhaps on a canvas of grey, which is distorted with it.
 
         Args:
             pixels (ndarray): uint8 ``(H, W, 4)`` in [0, 255], RGB and a byte that is not used;

@@ -6,7 +6,7 @@ from yolo_dist.kernels.cpu.jit import kernel
 
 @kernel
 def distort_colours(pixels, planes, top, left, turns, saturation, exposure):
-    """Shifts the hue and scales saturation and value, as if by way of HSV.
+    """Shift the hue and scale saturation and value, as if by way of HSV.
 
     With ``v`` the largest of R, G, B, ``c`` its distance from the smallest, and ``h`` the hue in
     ``[0, 6)``, the three are ``v - c + c x``, where ``x``, cut to [0, 1], is ``|h - 3| - 1`` for

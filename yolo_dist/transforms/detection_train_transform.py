@@ -47,7 +47,7 @@ class DetectionTrainTransform:
             hue=hue, saturation=saturation, exposure=exposure)
 
     def __call__(self, img, bbox, label, *, insize, rng):
-        """Augments one example.
+        """Augment one example.
 
         Args:
             img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)`` in [0, 255],
@@ -80,7 +80,7 @@ class DetectionTrainTransform:
 
 
 def draw_place(size_hw, canvas_hw, jitter, rng):
-    """Draws where the whole image goes, with which aspect.
+    """Draw where the whole image goes, with which aspect.
 
     Args:
         size_hw (tuple of int): Height and width of the image.
@@ -104,7 +104,7 @@ def draw_place(size_hw, canvas_hw, jitter, rng):
 
 
 def draw_crop(size_hw, canvas_hw, jitter, rng):
-    """Draws the edges of a crop, inside or outside of the image.
+    """Draw the edges of a crop, inside or outside of the image.
 
     Args:
         size_hw (tuple of int): Height and width of the image.

@@ -4,7 +4,7 @@ from yolo_dist.transforms.placement import Placement
 
 
 def letterbox(img, insize):
-    """Fits an image into a canvas, keeping its aspect; small images are enlarged.
+    """Fit an image into a canvas, keeping its aspect; small images are enlarged.
 
     ChainerCV's ``resize_contain`` never enlarges, so it shows a network of 608 px a VOC image at
     another scale than Darknet does (``image.c:812-831``), which this follows.

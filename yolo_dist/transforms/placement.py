@@ -32,7 +32,7 @@ class Placement(NamedTuple):
         return min((y_max - y_min) / (bottom - top), (x_max - x_min) / (right - left))
 
     def draw(self, pixels):
-        """Draws the image on a grey canvas.
+        """Draw the image on a grey canvas.
 
         Args:
             pixels (ndarray): uint8 in [0, 255], or float in [0, 1], ``(H, W, 3)``.

@@ -9,7 +9,7 @@ _GLYPH_MARGIN_PX = 24
 
 
 def draw_background(photographs, size_hw, rng):
-    """Cuts a piece out of a photograph, mirrors it perhaps, halves its contrast and darkens it.
+    """Cut a piece out of a photograph, mirror it perhaps, halve its contrast and darken it.
 
     Digits stand out enough for a quarter-width network to learn them within minutes.
 
@@ -38,7 +38,7 @@ def draw_background(photographs, size_hw, rng):
 
 
 def draw_glyph(digit, height_px, rng):
-    """Enlarges an 8 x 8 digit with a little rotation and slant, and cuts it out tightly.
+    """Enlarge an 8 x 8 digit with a little rotation and slant, and cut it out tightly.
 
     Args:
         digit (ndarray): float32 ``(8, 8)`` in [0, 1].
@@ -64,7 +64,7 @@ def draw_glyph(digit, height_px, rng):
 
 
 def paste_glyph(scene, glyph, top, left, *, opacity, rng):
-    """Draws the glyph into the scene in a light colour, with a dark shadow around the strokes.
+    """Draw the glyph into the scene in a light colour, with a dark shadow around the strokes.
 
     Args:
         scene (ndarray): float32 ``(H, W, 3)`` in [0, 255]; changed in place.

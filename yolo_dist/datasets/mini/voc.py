@@ -70,7 +70,7 @@ def make_mini_voc(directory, *, seed=0, n_trainval=800, n_test=200, min_side_px=
                             for label, bb, is_difficult in objects]))
                     progress.update()
                 (voc / 'ImageSets' / 'Main' / f'{split}.txt').write_text(
-                    ''.join(f'{id_}\n' for id_ in ids))
+                    ''.join(f'{id_}\n' for id_ in ids), encoding='utf-8')
     return True
 
 

@@ -15,9 +15,7 @@ MANIFEST_NAME = 'made_by_make_data.json'
 def write_whole_set(directory, recipe):
     """Give a folder to write into, which becomes ``directory`` when the block ends well.
 
-    The set is written beside its final place and renamed, so that an interrupted run leaves
-    nothing that looks like a data set. A manifest with the recipe and a checksum of all files is
-    part of it.
+    A manifest with the recipe and a checksum of all files is part of it.
 
     Args:
         directory (str or ~pathlib.Path): Final place; absent or empty.
@@ -39,7 +37,8 @@ def write_whole_set(directory, recipe):
         partial.mkdir(parents=True)
         yield partial
         manifest = {'recipe': recipe, 'sha256': _checksum(partial)}
-        (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n')
+        (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n',
+                                             encoding='utf-8')
 
 
 def _check_destination(directory, recipe):
@@ -54,7 +53,7 @@ def _check_destination(directory, recipe):
 
     advice = 'name another folder, or remove this one'
     try:
-        manifest = json.loads((directory / MANIFEST_NAME).read_text())
+        manifest = json.loads((directory / MANIFEST_NAME).read_text(encoding='utf-8'))
         found, checksum = manifest['recipe'], manifest['sha256']
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f'{directory}: is not empty and holds no data set made by this '

@@ -4,7 +4,7 @@ _OPTIONS = {'nogil': True, 'error_model': 'numpy'}
 
 
 def kernel(function):
-    """Compiles a function with Numba when it is first called, and keeps the machine code.
+    """Compile a function with Numba when it is first called, and keep the machine code.
 
     The code is kept beside the source, or in the user's cache folder, for the next
     process; where neither can be written each process compiles anew. Numba notices a
@@ -24,7 +24,7 @@ def kernel(function):
 
 
 def inline(function):
-    """Compiles a function that kernels call, into each of them.
+    """Compile a function that kernels call, into each of them.
 
     Args:
         function (callable): What Numba understands, without loops.

@@ -18,7 +18,7 @@ def _read_variable():
 
 
 def is_cpu_backend_on():
-    """Tells whether links and optimizer compute NumPy arrays in this package's kernels.
+    """Tell whether links and optimizer compute NumPy arrays in this package's kernels.
 
     They do unless the environment has ``YOLO_DIST_CPU_BACKEND=off``, or Numba is
     not installed.
@@ -37,7 +37,7 @@ def is_cpu_backend_on():
 
 @contextlib.contextmanager
 def using_cpu_backend(is_on):
-    """Switches the CPU backend inside a ``with`` block, for all threads.
+    """Switch the CPU backend inside a ``with`` block, for all threads.
 
     Args:
         is_on (bool): ``False`` leaves everything to Chainer.

@@ -39,7 +39,7 @@ def n_threads():
 
 
 def limit_threads(n):
-    """Limits the threads of every library in this process: BLAS, OpenMP and OpenCV.
+    """Limit the threads of every library in this process: BLAS, OpenMP and OpenCV.
 
     The kernels follow the limit of BLAS. Numba starts no threads of its own here: no kernel is
     compiled with ``parallel=True``.
@@ -132,7 +132,7 @@ def parallel(function, n_parts):
 
 
 def split(n, n_parts, *, multiple=1):
-    """Cuts ``range(n)`` into parts of nearly equal length.
+    """Cut ``range(n)`` into parts of nearly equal length.
 
     Args:
         n (int): Length.

@@ -31,7 +31,7 @@ def create_kernel(source, name, *, options=()):
 
 
 def create_chunks(sizes):
-    """Cuts arrays into the pieces of one block of threads each.
+    """Cut arrays into the pieces of one block of threads each.
 
     Args:
         sizes (sequence of int): Elements of each array.

@@ -39,7 +39,7 @@ def least_compute_capability(version):
 
 
 def name_of(cudnn):
-    """Says in words which one Chainer has.
+    """Say in words which one Chainer has.
 
     Args:
         cudnn (module): ``chainer.backends.cuda.cudnn``.

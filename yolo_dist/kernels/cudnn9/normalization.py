@@ -39,7 +39,7 @@ def _scratch(name, *arguments):
 def batch_normalization_forward_training_ex(
         x, gamma, beta, running_mean, running_var, mean, inv_std, eps, decay, is_for_conv2d,
         cudnn_mode, debug, d_layout=constants.CUDNN_TENSOR_NCHW):
-    """Normalises a batch by its own statistics and moves the running ones.
+    """Normalise a batch by its own statistics and move the running ones.
 
     Args:
         x (cupy.ndarray): ``(N, C, H, W)`` in the order of ``d_layout``; where not
@@ -89,7 +89,7 @@ def batch_normalization_forward_training_ex(
 def batch_normalization_forward_inference(
         x, gamma, beta, mean, var, eps, is_for_conv2d, cudnn_mode,
         d_layout=constants.CUDNN_TENSOR_NCHW):
-    """Normalises by given statistics.
+    """Normalise by given statistics.
 
     Args:
         mean, var (cupy.ndarray): ``(C,)``; the others are as for

@@ -20,7 +20,7 @@ def _flat_tensor(array, dims):
 
 
 def pooling_forward(x, y, ksize, stride, pad, mode):
-    """Pools two-dimensional planes.
+    """Pool two-dimensional planes.
 
     Args:
         x (cupy.ndarray): ``(N, C, H, W)``.

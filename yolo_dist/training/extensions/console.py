@@ -1,5 +1,6 @@
 import os
 import sys
+import threading
 import time
 
 import tqdm
@@ -23,7 +24,9 @@ def _open_terminal(out):
         return out if out.isatty() else None
     try:
         target = os.readlink(f'/proc/{os.getppid()}/fd/1')
-        return open(target, 'w') if target.startswith(('/dev/pts/', '/dev/tty')) else None
+        if not target.startswith(('/dev/pts/', '/dev/tty')):
+            return None
+        return open(target, 'w', encoding='utf-8')
     except OSError:
         return None
 
@@ -56,6 +59,8 @@ class Console(training.Extension):
         self._first_iteration = trainer.updater.iteration
         self._began_at = time.perf_counter()
         terminal = _open_terminal(self._out)
+        # tqdm's own lock, between processes, stays in /dev/shm after a kill.
+        tqdm.tqdm.set_lock(threading.RLock())
         self._bar = tqdm.tqdm(total=self._n_iterations, initial=self._first_iteration,
                               unit='it', file=terminal, dynamic_ncols=True, leave=False,
                               disable=terminal is None)

@@ -1,5 +1,7 @@
 from chainer import training
 
+from yolo_dist.training.watchdog import progress
+
 
 class Evaluation(training.Extension):
     """Evaluates the model on the held-out set, all processes together.
@@ -20,6 +22,9 @@ class Evaluation(training.Extension):
         self._evaluate = evaluate
 
     def __call__(self, trainer):
-        for name, value in self._evaluate().items():
+        progress('evaluation')
+        metrics = self._evaluate()
+        progress('after an evaluation, writes reports and snapshots')
+        for name, value in metrics.items():
             if isinstance(value, float):
                 trainer.observation[f'val/{name}'] = value

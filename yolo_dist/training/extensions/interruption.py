@@ -1,5 +1,3 @@
-import signal
-
 import numpy as np
 from chainer import training
 
@@ -13,29 +11,20 @@ class Interruption(training.Extension):
 
     Args:
         comm (chainermn.CommunicatorBase): The communicator. Collective.
-        signals (iterable of int): What asks for a stop.
+        stop_request: Its ``number`` is the signal that this process received, else ``None``.
     """
 
     trigger = (1, 'iteration')
     # Before all that have to act on it.
     priority = training.PRIORITY_WRITER + 10
 
-    def __init__(self, comm, signals):
+    def __init__(self, comm, stop_request):
         self._comm = comm
-        self._signals = signals
-        self._received = None
-        self._handlers = {}
+        self._stop_request = stop_request
         self._is_due = False
 
-    def initialize(self, trainer):
-        for number in self._signals:
-            self._handlers[number] = signal.signal(number, self._receive)
-
-    def _receive(self, number, frame):
-        self._received = number
-
     def __call__(self, trainer):
-        received = np.array([self._received is not None], np.int32)
+        received = np.array([self._stop_request.number is not None], np.int32)
         total = np.empty_like(received)
         self._comm.mpi_comm.Allreduce(received, total)
         self._is_due = bool(total[0])
@@ -43,8 +32,3 @@ class Interruption(training.Extension):
     def is_due(self, trainer=None):
         """Whether the session ends with this iteration, in all processes alike."""
         return self._is_due
-
-    def finalize(self):
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()

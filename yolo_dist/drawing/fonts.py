@@ -1,0 +1,60 @@
+"""Fonts that have the characters of a text."""
+import functools
+import pathlib
+import warnings
+
+import matplotlib
+from matplotlib.font_manager import findSystemFonts
+from matplotlib.ft2font import FT2Font
+from PIL import ImageFont
+
+# Comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and more.
+_FIRST_FONT = pathlib.Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans-Bold.ttf'
+
+
+def find_font(text, size_px):
+    """Find a font that can draw a text.
+
+    Args:
+        text (str): The text.
+        size_px (int): Size of the font, pixels.
+
+    Returns:
+        PIL.ImageFont.FreeTypeFont: DejaVu Sans, else the first font of this machine that has
+        every character of the text; ``None`` if none has.
+    """
+    path = _find_file(frozenset(text.replace(' ', '')))
+    return None if path is None else _load(path, size_px)
+
+
+@functools.lru_cache(maxsize=16)
+def _load(path, size_px):
+    return ImageFont.truetype(path, size_px)
+
+
+@functools.lru_cache(maxsize=1024)
+def _find_file(characters):
+    codes = set(map(ord, characters))
+    if not all(map(str.isprintable, characters)):
+        return None
+    return next((path for path in _files() if codes <= _codes(path)), None)
+
+
+def _files():
+    yield _FIRST_FONT
+    yield from _system_fonts()
+
+
+@functools.cache
+def _system_fonts():
+    return sorted(findSystemFonts())
+
+
+@functools.cache
+def _codes(path):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            return set(FT2Font(str(path)).get_charmap())
+    except (OSError, RuntimeError):  # a bitmap font, or none at all
+        return set()

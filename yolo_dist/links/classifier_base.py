@@ -1,0 +1,52 @@
+import chainer
+import numpy as np
+
+from yolo_dist.links.accept_images import accept_images
+from yolo_dist.transforms import centre_crop
+
+
+class ClassifierBase(chainer.Chain):
+    """What Darknet19 and Darknet53 share: prediction.
+
+    A subclass defines ``forward``, which returns logits ``(B, n_class)``.
+
+    Args:
+        n_class (int): Number of classes.
+        width (float): Factor on all hidden channel counts.
+
+    Attributes:
+        insize (int or tuple of int): Side, or height and width, in pixels, of the network's
+            input in :meth:`predict`; multiples of 32. 224 of a new link, the evaluation's size
+            of a link that was built for a run.
+    """
+
+    def __init__(self, n_class, *, width):
+        super().__init__()
+        self.n_class = n_class
+        self.width = width
+        self.insize = 224
+
+    def predict(self, imgs, *, insize=None):
+        """Classify images of any size.
+
+        The central square of each image, or rectangle of the input's aspect, is resized to
+        ``insize``, as in evaluation; all images go through the network as one batch.
+
+        Args:
+            imgs (iterable of ndarray): RGB images ``(3, H, W)``, uint8, or float in 0..255.
+            insize (int or tuple of int): ``None`` takes the attribute.
+
+        Returns:
+            ndarray: float32 ``(B, n_class)``, the probability of each class; as ChainerCV's
+            ``FeaturePredictor`` returns it. ``argmax(axis=1)`` gives the labels.
+
+        Raises:
+            InputError: If the images or the size are not as expected.
+        """
+        insize = self.insize if insize is None else insize
+        crops = [centre_crop(img, insize) for img in accept_images(imgs)]
+        if not crops:
+            return np.zeros((0, self.n_class), np.float32)
+        with chainer.using_config('train', False), chainer.no_backprop_mode():
+            logits = self(self.device.send(np.stack(crops))).array.astype(np.float32)
+            return chainer.cuda.to_cpu(chainer.functions.softmax(logits).array)

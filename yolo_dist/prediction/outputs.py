@@ -1,0 +1,107 @@
+"""What a prediction leaves: pictures, files of Pascal VOC, JSON."""
+import contextlib
+import os
+from pathlib import Path
+
+import cv2
+
+from yolo_dist.errors import InputError
+from yolo_dist.runs.run_directory import write_json, write_text
+from yolo_dist.whole_files import write_whole
+
+_PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+_MAX_JPEG_SIDE_PX = 65_500
+_JPEG_QUALITY = 95
+
+
+class Outputs:
+    """Where results go; each file is there whole or not at all.
+
+    Args:
+        directory (str): For pictures and files of VOC; absent or empty. ``None`` writes none.
+        json_file (str): ``None`` writes none.
+
+    Raises:
+        InputError: If ``directory`` holds anything, or a place cannot be written.
+    """
+
+    def __init__(self, directory, json_file):
+        self._directory = None if directory is None else Path(directory)
+        self._json_file = None if json_file is None else Path(json_file)
+        if self._directory is not None:
+            with _named(self._directory):
+                self._directory.mkdir(parents=True, exist_ok=True)
+                if any(self._directory.iterdir()):
+                    raise InputError(f'{directory}: is not empty; choose another place for the '
+                                     'outputs, or remove what is there')
+        if self._json_file is not None:
+            if self._json_file.is_dir() or not os.access(self._json_file.parent, os.W_OK):
+                raise InputError(f'{json_file}: cannot be written; expected a file in a folder '
+                                 'that exists and may be written')
+
+    @property
+    def wants_pictures(self):
+        return self._directory is not None
+
+    def write_picture(self, name, img):
+        """Write a picture as JPEG or PNG, as its name ends; with another ending as PNG.
+
+        Args:
+            name (str): Below the directory.
+            img (ndarray): uint8 ``(3, H, W)``, RGB.
+        """
+        path = self._directory / name
+        # Frames have no ending.
+        if path.suffix.lower() not in _PICTURE_SUFFIXES:
+            path = path.with_name(path.name + ('.png' if path.suffix else '.jpg'))
+        if path.suffix.lower() != '.png' and max(img.shape) > _MAX_JPEG_SIDE_PX:
+            path = path.with_name(f'{path.name}.png')
+        pixels = cv2.cvtColor(img.transpose(1, 2, 0), cv2.COLOR_RGB2BGR)
+        settings = () if path.suffix.lower() == '.png' else (
+            cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
+        _, data = cv2.imencode(path.suffix.lower(), pixels, settings)
+        with _named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with write_whole(path) as partial:
+                partial.write_bytes(data)
+
+    def write_voc(self, records, class_names):
+        """Write ``comp4_det_test_<class>.txt`` of each class, as VOC's development kit reads it.
+
+        Lines are ``image_id score xmin ymin xmax ymax``, in pixels counted from 1, as Darknet
+        writes them.
+
+        Args:
+            records (list of dict): Pictures as in the JSON file.
+            class_names (sequence of str): Classes in label order.
+        """
+        lines = [[] for _ in class_names]
+        for record in records:
+            for found in record['objects']:
+                lines[found['label']].append(_voc_line(record, found))
+        for name, of_class in zip(class_names, lines):
+            path = self._directory / f'comp4_det_test_{name.replace("/", "%2F")}.txt'
+            with _named(path):
+                write_text(path, ''.join(of_class))
+
+    def write_json(self, content):
+        """Write the JSON file."""
+        with _named(self._json_file):
+            write_json(self._json_file, content)
+
+
+def _voc_line(record, found):
+    bbox, width, height = found['bbox'], record['width'], record['height']
+    corners = (min(bbox['x_min'] + 1, width), min(bbox['y_min'] + 1, height),
+               min(bbox['x_max'] + 1, width), min(bbox['y_max'] + 1, height))
+    return (f'{record["image_id"]} {found["score"]:.6f} '
+            + ' '.join(f'{corner:.2f}' for corner in corners) + '\n')
+
+
+@contextlib.contextmanager
+def _named(path):
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f'{path}: cannot be written ({error.strerror}); choose another '
+                         'place') from None
