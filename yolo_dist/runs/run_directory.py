@@ -13,7 +13,7 @@
 ``weights_best.npz``        model of the best evaluation
 ``weights_final.npz``       model at the end
 ``throughput.json``         speed, of a throughput run
-``diverged_after_iter_N``   state before the iteration that was not finite, for inspection
+``diverged_after_iter_N``   state when numbers were no longer finite, for inspection
 ``curves.png``              learning curves so far
 ``examples.png``            held-out images with predictions, by ``evaluate``
 ``evaluation.json``         what ``evaluate`` printed last
