@@ -12,7 +12,7 @@ import pytest
 import yolo_dist  # noqa: F401
 from yolo_dist.config import load_config
 from yolo_dist.datasets import make_mini_voc
-from yolo_dist.runs.run_directory import RunDirectory, save_weights
+from yolo_dist.runs.run_directory import RunDirectory, save_npz
 from yolo_dist.tasks import get_task
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -164,7 +164,7 @@ def _write_run(directory, model, class_names, *overrides):
     else:
         heads[0].b.array[:] = [0, 2, 1]
     RunDirectory(directory, config).open(class_names)
-    save_weights(directory / 'weights_final.npz', link)
+    save_npz(directory / 'weights_final.npz', link)
     return directory
 
 

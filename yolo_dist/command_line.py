@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from yolo_dist.errors import InputError
+from yolo_dist.errors import InputError, describe_fault
 from yolo_dist.utf8 import use_utf8
 
 
@@ -122,9 +122,10 @@ def run_serial(main):
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        # Of a file that somebody named; any other is a defect of this package.
-        if error.filename is None:
+        # Of the machine, or of a file that somebody named; any other is a defect of this package.
+        fault = describe_fault(error)
+        if fault is None and error.filename is None:
             raise
-        print(f'error: {error.filename}: {error.strerror}; name a place that is there and that '
-              'you may read and write', file=sys.stderr)
+        print(f'error: {fault or f"{error.filename}: {error.strerror}"}; name a place that is '
+              'there and that you may read and write', file=sys.stderr)
         sys.exit(2)

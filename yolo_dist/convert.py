@@ -22,7 +22,8 @@ from yolo_dist.formats import (
 )
 from yolo_dist.links import DARKNET_HEADER, load_weights, read_weights
 from yolo_dist.prediction import check_class_names, class_names_of_run, read_class_names
-from yolo_dist.runs.run_directory import find_weights, write_whole
+from yolo_dist.runs.run_directory import find_weights
+from yolo_dist.whole_files import write_whole
 
 
 @dataclasses.dataclass
@@ -180,7 +181,8 @@ def _write_new(files):
         if not path.parent.is_dir():
             raise InputError(f'{path}: there is no folder {path.parent}; make it first')
     for path, write in files.items():
-        write_whole(path, write)
+        with write_whole(path) as partial:
+            write(partial)
         print(f'{path}: {path.stat().st_size:,} bytes')
 
 

@@ -1,5 +1,6 @@
 """What a run depends on outside its experiment file."""
 import ctypes
+import hashlib
 import os
 import pathlib
 import platform
@@ -60,6 +61,22 @@ def environment(*, load_mpi=False):
         'cuda': cuda,
         'git': _git(),
     }
+
+
+def software():
+    """Describe what the processes of a job must share to compute the same.
+
+    Returns:
+        dict of str to str: Versions of Python, of all packages of :func:`environment` and of the
+        MPI library that runs; a digest of this package's own code.
+    """
+    digest = hashlib.sha256()
+    package = pathlib.Path(__file__).resolve().parent
+    for path in sorted(package.rglob('*.py')):
+        digest.update(f'{path.relative_to(package).as_posix()}\0'.encode() + path.read_bytes())
+    return {'python': platform.python_version(), 'MPI library': str(_mpi_library(load=False)),
+            'code of yolo_dist': digest.hexdigest()[:12],
+            **{name: str(version) for name, version in _packages().items()}}
 
 
 def _packages():

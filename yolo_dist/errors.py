@@ -1,6 +1,26 @@
 """What entry points and training report instead of a traceback."""
 
 
+import errno
+
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
+                   errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
+
+
+def describe_fault(error):
+    """Put an error of the operating system that no code can mend into a line.
+
+    Args:
+        error (OSError): Such as of a full disk, a read-only folder, too many open files.
+
+    Returns:
+        str: Cause and file, where the system names it; ``None`` for any other error.
+    """
+    if error.errno not in _OF_THE_MACHINE:
+        return None
+    return error.strerror if error.filename is None else f'{error.filename}: {error.strerror}'
+
+
 class InputError(ValueError):
     """Something that the user gave cannot be used as it is.
 
@@ -15,7 +35,14 @@ class TrainingDiverged(RuntimeError):
 
 
 class GradientOverflow(ArithmeticError):
-    """A sum of gradients in float16 is not finite; every process knows."""
+    """A mean of gradients is not finite; every process knows.
+
+    Attributes:
+        is_own (bool): Whether a gradient of this process's workers is not finite; ``None``: not
+            known.
+    """
+
+    is_own = None
 
 
 class ProcessLost(RuntimeError):

@@ -2,12 +2,17 @@
 
 from yolo_dist.command_line import Parser
 from yolo_dist.config import load_config
+from yolo_dist.datasets import fingerprint
 from yolo_dist.distributed import communicator, launch
+from yolo_dist.distributed.agreement import check_agreement
 from yolo_dist.distributed.launch import fail_together
 from yolo_dist.drawing import save_figure, tolerate_failure
+from yolo_dist.environment import software
 from yolo_dist.links import load_weights
 from yolo_dist.runs.run_directory import find_weights, write_details, write_json
+from yolo_dist.runs.snapshots import describe_npz
 from yolo_dist.tasks import HELD_OUT, check_data, get_task
+from yolo_dist.whole_files import check_writable
 
 
 def parse_arguments(argv=None):
@@ -42,7 +47,11 @@ def main(argv=None):
         arguments = parse_arguments(argv)
         weights, directory = find_weights(arguments.run)
         config = load_config(directory / 'config.yaml', overrides=arguments.set)
-        communicator.check_communicator('auto')
+        name = communicator.check_communicator('auto')
+        if arguments.json is not None and launch.process_number() == 0:
+            check_writable(arguments.json)
+    check_agreement({**software(), 'weights': describe_npz(weights),
+                     'communicator of this host': name})
     comm = communicator.create_communicator('auto')
     with fail_together():
         device = communicator.choose_device(comm)
@@ -55,6 +64,7 @@ def main(argv=None):
         val, = data_check.settle(config, {HELD_OUT: val}, directory, writes=comm.rank == 0)
         model = task.build_model(config)
         load_weights(model, weights)
+    check_agreement({'held-out set': fingerprint(val)})
     model.to_device(device)
     metrics, results = task.evaluate(config, model, val, comm, device)
     if comm.rank == 0:
@@ -65,7 +75,7 @@ def main(argv=None):
         print(task.format_metrics(metrics), flush=True)
         report = {'weights': weights.name, 'overrides': arguments.set,
                   'n_processes': comm.size, **metrics}
-        for path in filter(None, (directory / 'evaluation.json', arguments.json)):
+        for path in filter(None, (arguments.json, directory / 'evaluation.json')):
             write_json(path, report)
         folder = directory / 'evaluation'
         details = write_details(folder, task.create_details(val, results)

@@ -7,26 +7,29 @@ import sys
 import numpy as np
 
 from yolo_dist.command_line import Parser, positive_number, run_serial
-from yolo_dist.config import load_config
-from yolo_dist.datasets import is_data_there
+from yolo_dist.config import differences, load_config
+from yolo_dist.datasets import fingerprint, is_data_there
 from yolo_dist.distributed import communicator, launch
+from yolo_dist.distributed.agreement import check_agreement
 from yolo_dist.distributed.device import set_precision
 from yolo_dist.distributed.launch import fail_together, stop_request
 from yolo_dist.distributed.stop_request import INTERRUPTED
 from yolo_dist.distributed.virtual_workers import LocalWorkers
 from yolo_dist.drawing import tolerate_failure
+from yolo_dist.environment import software
 from yolo_dist.errors import InputError, TrainingDiverged
 from yolo_dist.planning.description import describe_run, format_lines
 from yolo_dist.planning.plan import plan
 from yolo_dist.runs.heartbeat import end_heartbeat
+from yolo_dist.runs.lock import RunLock
 from yolo_dist.runs.run_directory import (
     RunDirectory,
     read_json,
     run_directory,
-    save_weights,
+    save_npz,
     snapshot_files,
 )
-from yolo_dist.runs.snapshots import find_whole_snapshot, load_snapshot
+from yolo_dist.runs.snapshots import describe_npz, find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import (
     HELD_OUT,
     LISTING,
@@ -95,24 +98,38 @@ def main(argv=None):
                              results=arguments.results)
         if arguments.tensorboard:
             check_tensorboard()
+        name = communicator.check_communicator(
+            config.communicator.name, double_buffering=config.communicator.double_buffering)
+    check_agreement({**software(), **_facts(config), 'communicator of this host': name})
+    results = RunDirectory(run_directory(arguments.results, config), config,
+                           n_processes=launch.n_processes())
+    lock = RunLock(results.path)
+    try:
+        return _train(config, results, lock, resume=arguments.resume,
+                      tensorboard=arguments.tensorboard)
+    finally:
+        lock.release()
+
+
+def _train(config, results, lock, *, resume, tensorboard):
+    is_done, snapshot, passed_over = False, None, []
+    with fail_together():
         communicator.check_launch(config)
-        section = config.communicator
-        communicator.check_communicator(section.name, double_buffering=section.double_buffering)
-        results = RunDirectory(run_directory(arguments.results, config), config,
-                               n_processes=launch.n_processes())
-        results.check(resume=arguments.resume)
-        config = results.resolved()
-        is_done = results.state() == 'done'
-        snapshot, passed_over = None, []
-        if arguments.resume and launch.process_number() == 0 and not is_done:
-            snapshot, passed_over = find_whole_snapshot(results.path, config)
-    # What the root saw counts: on a slow file system the others may see an older state.
-    is_done, snapshot = launch.tell_all((is_done, snapshot))
+        # On a slow file system the others may see an older state, so what the root sees counts.
+        if launch.process_number() == 0:
+            lock.acquire()
+            results.check(resume=resume)
+            config = results.resolved()
+            is_done = results.state() == 'done'
+            if resume and not is_done:
+                snapshot, passed_over = find_whole_snapshot(results.path, config)
+    is_done, snapshot, config = launch.tell_all((is_done, snapshot, config))
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
         return 0
 
+    section = config.communicator
     watchdog = Watchdog(config.run.watchdog_seconds, launch.process_number(), launch.n_processes())
     comm = communicator.create_communicator(
         section.name, n_workers=config.workers, double_buffering=section.double_buffering,
@@ -123,6 +140,10 @@ def main(argv=None):
         task = get_task(config)
         train, val = task.load_datasets(config)
         check_batch_fits(config, len(train))
+        files = {'snapshot': snapshot, 'model.pretrained': config.model.pretrained}
+        facts = {'training set': fingerprint(train), 'held-out set': fingerprint(val),
+                 **{key: describe_npz(path) for key, path in files.items() if path is not None}}
+    check_agreement(facts)
     datasets = {TRAINING: train, HELD_OUT: val}
     data_check = check_data(datasets, comm, decodes=config.run.measure is None)
     with fail_together():
@@ -164,12 +185,16 @@ def main(argv=None):
         config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
         results=results, interruption=interruption, n_iterations=n_iterations,
         evaluation=evaluation, draw_for_tensorboard=(
-            (lambda found: task.draw_examples(val, found)) if arguments.tensorboard else None))
-    if snapshot is not None:
-        load_snapshot(snapshot, trainer)
+            (lambda found: task.draw_examples(val, found)) if tensorboard else None))
+    with fail_together():
+        if snapshot is not None:
+            trainer.get_extension('Replay').observation = load_snapshot(snapshot, trainer)
     workers.share()
+    with fail_together():
+        if comm.rank == 0:
+            results.open(train.class_names, n_weight_bytes=sum(
+                param.array.nbytes for param in model.params()))
     if comm.rank == 0:
-        results.open(train.class_names)
         lines = describe_run(config, n_train=len(train), n_val=len(val),
                              data_source=config.data.root, n_iterations=n_iterations,
                              n_processes=comm.size)
@@ -189,6 +214,13 @@ def main(argv=None):
     return status
 
 
+def _facts(config):
+    """Return what must be the same in all processes; where data lies on a host is its own."""
+    of_a_host = ('data.root', 'data.n_loader_processes')
+    return {key: repr(value) for key, (value, _) in differences(config, None).items()
+            if key not in of_a_host}
+
+
 def _run(trainer, model, results, n_iterations, comm, interruption):
     """Run the trainer and leave the run directory in a state that says how it ended."""
     def tell(number):
@@ -204,17 +236,19 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
             trainer.run(show_loop_exception_msg=False)
     except TrainingDiverged as error:
         if comm.rank == 0:
+            kept = results.path / f'diverged_after_iter_{trainer.updater.iteration}.npz'
+            save_npz(kept, trainer)
             results.write_status('diverged', reason=str(error))
-            print(f'diverged: {error}', flush=True)
+            print(f'diverged: {error}; the state is kept in {kept}', flush=True)
         return 3
     except BaseException as error:
-        results.write_status('failed', reason=f'{type(error).__name__}: {error}')
+        results.write_failure(f'{type(error).__name__}: {error}')
         raise
     is_done = trainer.updater.iteration >= n_iterations
     if comm.rank == 0:
         log = read_json(results.path / 'log.json')
         if is_done and results.config.run.measure is None:
-            save_weights(results.path / 'weights_final.npz', model)
+            save_npz(results.path / 'weights_final.npz', model)
         results.write_status(
             'done' if is_done else 'stopped', epoch=trainer.updater.epoch_detail,
             iteration=trainer.updater.iteration, elapsed_seconds=trainer.elapsed_time,

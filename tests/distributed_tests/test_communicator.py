@@ -1,6 +1,7 @@
 """What processes do together before and beside training."""
 
 import pathlib
+import platform
 
 from yolo_dist.config import dump_config, load_config
 
@@ -33,7 +34,7 @@ def test_a_failing_process_ends_the_job(mpiexec, tmp_path):
     (tmp_path / 'fail.py').write_text(FAIL)
     for how, status, message in (
             ('fail_together', 2, 'error: the second process cannot read its file'),
-            ('input', 2, 'error (process 1): of the second process'),
+            ('input', 2, f'error (process 1 on {platform.node()}): of the second process'),
             ('bug', 1, "KeyError: 'of the second process'")):
         done = mpiexec(2, tmp_path / 'fail.py', how, timeout=60)
         assert done.returncode == status, done.stderr

@@ -152,7 +152,7 @@ def test_resume_and_report_agree_on_what_computes(tmp_path, override, is_refused
     """What --resume refuses the report names, and the other way round."""
     path = TESTS.parent / 'experiments/quickstart_darknet53.yaml'
     planned, other = load_config(path), load_config(path, overrides=[override])
-    RunDirectory(tmp_path / 'run', planned).open(['zero', 'one'])
+    RunDirectory(tmp_path / 'run', planned).open(['zero', 'one'], n_weight_bytes=0)
     resumed = RunDirectory(tmp_path / 'run', other)
     if is_refused:
         with pytest.raises(InputError, match='another configuration'):

@@ -42,13 +42,20 @@ def read_yaml(path, kind):
                          f'expected {kind}') from None
     except UnicodeDecodeError:
         raise InputError(f'{path}: is not a text file; expected YAML') from None
-    try:
-        content = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f'{path}: is not YAML: {error}') from None
+    content = _parse(text, f'{path}: is not YAML')
     if not isinstance(content, dict):
         raise InputError(f'{path}: holds no mapping; expected {kind}')
     return content
+
+
+def _parse(text, complaint):
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except RecursionError:
+        raise InputError(f'{complaint}: it is nested too deeply') from None
+    # PyYAML passes on what Python says of a month 13 or of a number of 5,000 digits.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f'{complaint}: {error}') from None
 
 
 def _read(path):
@@ -72,10 +79,7 @@ def _parse_override(text):
     dotted, equals, value = text.partition('=')
     if not equals or not dotted:
         raise InputError(f'--set {text}: expected key=value, such as --set schedule.epochs=2')
-    try:
-        return dotted, yaml.load(value, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f'--set {text}: the value is not YAML: {error}') from None
+    return dotted, _parse(value, f'--set {text}: the value is not YAML')
 
 
 def rows(path):

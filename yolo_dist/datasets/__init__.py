@@ -3,6 +3,7 @@
 from yolo_dist.datasets.check_images import Finding, check_images
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.file_tree import is_data_there, open_file_tree, pack_files
+from yolo_dist.datasets.fingerprint import fingerprint
 from yolo_dist.datasets.fit_anchors import box_sizes, fit_anchors, mean_iou
 from yolo_dist.datasets.imported_image import write_voc_set
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
@@ -21,8 +22,8 @@ from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES, VOCDetecti
 __all__ = [
     'DIGIT_NAMES', 'VOC_CLASS_NAMES', 'EncodedImage', 'Finding', 'LabelledImageDataset',
     'SyntheticClassification', 'SyntheticDetection', 'VOCDetectionDataset', 'box_sizes',
-    'check_images', 'decode_image', 'fit_anchors', 'format_voc_annotation', 'is_data_there',
-    'load_imagenet', 'load_mini_sources', 'make_mini_imagenet', 'make_mini_voc', 'mean_iou',
-    'open_file_tree', 'pack_files', 'raise_problems', 'read_coco', 'read_image',
+    'check_images', 'decode_image', 'fingerprint', 'fit_anchors', 'format_voc_annotation',
+    'is_data_there', 'load_imagenet', 'load_mini_sources', 'make_mini_imagenet', 'make_mini_voc',
+    'mean_iou', 'open_file_tree', 'pack_files', 'raise_problems', 'read_coco', 'read_image',
     'read_yolo_labels', 'write_voc_set',
 ]

@@ -4,12 +4,12 @@ import errno
 import functools
 import os
 import struct
-import tempfile
 from pathlib import Path
 
 import lmdb
 
 from yolo_dist.errors import InputError
+from yolo_dist.whole_files import write_whole
 
 # Not the name of any file: those do not start with a blank.
 _MANIFEST_KEY, _MANIFEST = b' packed_by_yolo_dist', b'1'
@@ -139,6 +139,10 @@ class FolderTree:
                                  'which is not UTF-8; rename it')
         return names
 
+    def size(self, path):
+        """Size of a file in bytes; :class:`OSError` if it is not there."""
+        return os.stat(self._place(path)).st_size
+
     def _place(self, path):
         if '..' in path and '..' in path.split('/'):
             raise InputError(
@@ -218,6 +222,10 @@ class PackedTree:
                 # Over all that a folder holds: '0' is the character after '/'.
                 found = cursor.set_range(prefix + name + b'0') if slash else cursor.next()
         return names
+
+    def size(self, path):
+        """See :meth:`FolderTree.size`."""
+        return len(self.read(path))
 
     @contextlib.contextmanager
     def _transaction(self):
@@ -308,11 +316,8 @@ def pack_files(tree, paths, destination, *, progress):
                              f'which is more than the {_MAX_KEY_BYTES} that can be packed')
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f'.{destination.name}.partial-',
-                                         dir=destination.parent) as folder:
-            partial = os.path.join(folder, destination.name)
-            _write(tree, paths, partial, progress)
-            os.rename(partial, destination)
+        with write_whole(destination) as partial:
+            _write(tree, paths, str(partial), progress)
     except (OSError, lmdb.Error) as error:
         raise InputError(f'{destination}: cannot be packed ({error}); nothing was left '
                          'behind') from error

@@ -10,8 +10,8 @@ import numpy as np
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.datasets.voc_detection_dataset import IMAGE_SUFFIXES, overhang
-from yolo_dist.datasets.whole_folder import write_whole_folder
 from yolo_dist.errors import InputError
+from yolo_dist.whole_files import write_whole
 
 _N_DECIMALS = 2  # of a pixel, as COCO's own; labels of six digits give whole pixels back
 
@@ -130,7 +130,8 @@ def write_voc_set(directory, images, *, progress):
     Raises:
         InputError: If ``directory`` is not empty or cannot be written.
     """
-    with write_whole_folder(directory) as root:
+    with write_whole(os.path.abspath(directory)) as root:
+        root.mkdir(parents=True)
         for image in images:
             # The content tells the format, so an ending that VOC does not know does no harm.
             suffix = image.path.suffix if image.path.suffix in IMAGE_SUFFIXES else '.jpg'

@@ -16,7 +16,7 @@ import traceback
 
 from yolo_dist.distributed.shared_memory import remove_left_overs, start_without_shared_memory
 from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
-from yolo_dist.errors import InputError, ProcessLost
+from yolo_dist.errors import InputError, ProcessLost, describe_fault
 from yolo_dist.kernels.cpu.threads import limit_threads
 from yolo_dist.utf8 import use_utf8
 
@@ -89,9 +89,13 @@ def run_job(main):
         if world.rank == 0:
             print(f'error: {error}', file=sys.stderr, flush=True)
         status = 2
-    except InputError as error:
-        where = f' (process {world.rank})' if world.size > 1 else ''
-        _say(f'error{where}: {error}')
+    except (InputError, OSError) as error:
+        text = describe_fault(error) if isinstance(error, OSError) else error
+        if text is None:
+            traceback.print_exc()
+            _abort(world, 1)
+        where = f' (process {world.rank} on {platform.node()})' if world.size > 1 else ''
+        _say(f'error{where}: {text}')
         _abort(world, 2)
     except ProcessLost as error:
         _say(f'error (process {world.rank} of {world.size} on {platform.node()}): {error}')
@@ -152,10 +156,13 @@ def fail_together():
         yield
     except InputError as error:
         message = str(error)
-    messages = MPI.COMM_WORLD.allgather(message)
-    distinct = dict.fromkeys(text for text in messages if text is not None)
+    found = MPI.COMM_WORLD.allgather((message, platform.node()))
+    distinct = {text: host for text, host in reversed(found) if text is not None}
     if distinct:
-        raise _SharedInputError('\n'.join(distinct))
+        # What the root does not see is said with a host that does.
+        raise _SharedInputError('\n'.join(
+            text if text == found[0][0] else f'{text} (on {host})'
+            for text, host in reversed(distinct.items())))
 
 
 def tell_all(value):

@@ -6,6 +6,7 @@ import numpy as np
 from chainermn.communicators.naive_communicator import NaiveCommunicator
 
 from yolo_dist.distributed.worker_mean import WorkerMeanMixin
+from yolo_dist.errors import GradientOverflow
 from yolo_dist.kernels.cpu.half import add_half, from_half, to_half
 
 # Elements of one message: a message that stays in the cache is several times as fast.
@@ -95,6 +96,9 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
     def _finish(self, model):
         names, params = zip(*self._named_params(model), strict=True)
         if self.n_workers == 1 and self.sum_dtype == np.float32:
+            for i, param in enumerate(params):
+                grad = param.grad.reshape(-1)
+                self._check_sum([(i, grad, slice(0, grad.size))], grad, [], names)
             return
         accumulated = self._sum.pop_terms()
         n_overflowed = [0] * len(names)
@@ -107,9 +111,27 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
                 message = packed if self._mpi_type is None else [packed.view(np.uint16),
                                                                  self._mpi_type]
                 self.mpi_comm.Allreduce(_in_place(), message, self._mpi_sum)
+            self._check_sum(chunk, packed, [term[i * _N_CHUNK:][:packed.size]
+                                            for term in accumulated], names)
             self._unpack(chunk, packed, n_overflowed)
         self._sum.give_back(*accumulated)
         self._check(model, dict(zip(names, n_overflowed, strict=True)))
+
+    def _check_sum(self, chunk, packed, accumulated, names):
+        """Raise if a float32 sum is not finite, before it replaces this process's gradients."""
+        if self.sum_dtype == np.float16 or self.may_overflow or _is_finite(packed):
+            return
+        error = GradientOverflow('the mean gradient of ' + ', '.join(
+            names[i] for i, _, place in chunk if not _is_finite(packed[place]))
+            + ' is not finite')
+        own = [grad for _, grad, _ in chunk] + accumulated
+        error.is_own = not all(map(_is_finite, own))
+        raise error
+
+
+def _is_finite(array):
+    # The sum of squares is the fastest look at numbers in the cache; it may overflow by itself.
+    return np.isfinite(array.dot(array)) or np.isfinite(array).all()
 
 
 def _in_place():

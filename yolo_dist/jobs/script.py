@@ -7,7 +7,7 @@ import sys
 from yolo_dist.config import REPOSITORY
 from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import format_seconds
-from yolo_dist.runs.run_directory import write_whole
+from yolo_dist.whole_files import write_whole
 
 
 def job_script(job, *, work_directory):
@@ -75,8 +75,8 @@ def write_script(job, *, work_directory):
     """
     text = job_script(job, work_directory=work_directory)
     job.directory.mkdir(parents=True, exist_ok=True)
-    write_whole(job.script, lambda temporary: pathlib.Path(temporary).write_text(
-        text, encoding='utf-8'))
+    with write_whole(job.script) as partial:
+        partial.write_text(text, encoding='utf-8')
     return job.script
 
 

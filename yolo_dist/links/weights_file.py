@@ -117,13 +117,15 @@ def check_weights(weights, link, path, *, prefix=''):
     """
     expected = chainer.serializers.DictionarySerializer()
     expected.save(link)
-    expected = {name: np.shape(value) for name, value in expected.target.items()
+    expected = {name: np.asarray(value) for name, value in expected.target.items()
                 if name.startswith(prefix)}
     differences = [
         f'{name}: missing' if name not in weights else
-        f'{name}: shape {weights[name].shape}, expected {shape}'
-        for name, shape in expected.items()
-        if name not in weights or weights[name].shape != shape]
+        f'{name}: {weights[name].dtype} of shape {weights[name].shape}, '
+        f'expected {array.dtype} of shape {array.shape}'
+        for name, array in expected.items()
+        if name not in weights or weights[name].shape != array.shape
+        or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')]
     if not prefix:
         differences += [f'{name}: unexpected' for name in weights
                         if name not in expected and name != DARKNET_HEADER]

@@ -6,7 +6,8 @@ from pathlib import Path
 import cv2
 
 from yolo_dist.errors import InputError
-from yolo_dist.runs.run_directory import write_json, write_text, write_whole
+from yolo_dist.runs.run_directory import write_json, write_text
+from yolo_dist.whole_files import write_whole
 
 _PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 _MAX_JPEG_SIDE_PX = 65_500
@@ -61,7 +62,8 @@ class Outputs:
         _, data = cv2.imencode(path.suffix.lower(), pixels, settings)
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, lambda temporary: Path(temporary).write_bytes(data))
+            with write_whole(path) as partial:
+                partial.write_bytes(data)
 
     def write_voc(self, records, class_names):
         """Write ``comp4_det_test_<class>.txt`` of each class, as VOC's development kit reads it.

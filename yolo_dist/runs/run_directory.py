@@ -13,6 +13,7 @@
 ``weights_best.npz``        model of the best evaluation
 ``weights_final.npz``       model at the end
 ``throughput.json``         speed, of a throughput run
+``diverged_after_iter_N``   state when numbers were no longer finite, for inspection
 ``curves.png``              learning curves so far
 ``evaluation.json``         metrics of the last evaluation: at the end of training,
                             or by ``evaluate``
@@ -22,13 +23,12 @@
 ==========================  ====================================================
 """
 
+import contextlib
 import json
-import os
 import pathlib
 import re
 import shutil
 import sys
-import tempfile
 import time
 
 import chainer
@@ -37,6 +37,7 @@ from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
 from yolo_dist.runs.heartbeat import begin_heartbeat
+from yolo_dist.whole_files import cannot_write, write_whole
 
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
@@ -85,29 +86,10 @@ def run_directory(results, config):
     return pathlib.Path(results) / config.name
 
 
-def write_whole(path, write):
-    """Write a file so that it is there whole or not at all.
-
-    Args:
-        path (pathlib.Path): The file.
-        write (callable): Called with the path of a temporary file beside it.
-    """
-    path = pathlib.Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    os.close(handle)
-    try:
-        write(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_text(path, text):
     """Write text in UTF-8, whole or not at all."""
-    write_whole(path, lambda temporary: pathlib.Path(temporary).write_text(
-        text, encoding='utf-8', errors='surrogateescape'))
+    with write_whole(path) as partial:
+        partial.write_text(text, encoding='utf-8', errors='surrogateescape')
 
 
 def write_json(path, content):
@@ -129,7 +111,7 @@ def read_json(path):
         return None
     try:
         return json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
 
 
@@ -143,18 +125,19 @@ def write_details(folder, details):
     Returns:
         dict: ``details``.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     write_json(folder / 'details.json', details)
     return details
 
 
-def save_weights(path, model):
-    """Write the weights of a link as npz, whole or not at all."""
-    def write(temporary):
-        with open(temporary, 'wb') as file:
-            chainer.serializers.npz.save_npz(file, model)
-    write_whole(path, write)
+def save_npz(path, target):
+    """Write a link or a trainer as npz, whole or not at all."""
+    with write_whole(path) as partial, open(partial, 'wb') as file:
+        chainer.serializers.npz.save_npz(file, target)
 
 
 def snapshot_files(directory):
@@ -201,6 +184,19 @@ def find_weights(run):
         raise InputError(f'{directory}: holds neither weights_final.npz nor a snapshot yet; '
                          'train the run first')
     return weights, directory
+
+
+# What a job that was killed was writing: `write_whole`, and in version 0.1 Chainer.
+_LEFT_OVER = re.compile(r'\..+\.(npz|json|yaml|png)\.[^.]+|tmpsnapshot_iter_.*|log\.json.+')
+
+
+def _remove_left_overs(directory):
+    for path in directory.iterdir():
+        if _LEFT_OVER.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 class RunDirectory:
@@ -250,15 +246,20 @@ class RunDirectory:
         status = read_json(self.path / 'status.json')
         return status and status['state']
 
-    def open(self, class_names):
+    def open(self, class_names, *, n_weight_bytes):
         """Make the directory and records what is about to run.
 
         Args:
             class_names (sequence of str): Classes of the training set, in label order.
+            n_weight_bytes (int): Size of the weights.
+
+        Raises:
+            InputError: If the disk has not the room for what the run will keep, or the directory
+                cannot be written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        for left_over in self.path.glob('tmpsnapshot_iter_*'):  # of a job that was killed
-            left_over.unlink(missing_ok=True)
+        _remove_left_overs(self.path)
+        self._check_room(n_weight_bytes)
         write_text(self.path / 'config.yaml', dump_config(self.config))
         write_text(self.path / CLASS_NAMES, ''.join(f'{name}\n' for name in class_names))
         sessions = read_json(self.path / 'environment.json') or []
@@ -268,6 +269,19 @@ class RunDirectory:
         write_json(self.path / 'environment.json', sessions)
         begin_heartbeat(self.path)
         self.write_status('running')
+
+    def _check_room(self, n_weight_bytes):
+        if self.config.run.measure is not None:
+            return
+        # A snapshot holds weights and momentum, and a new one is whole before an old one goes.
+        needed = n_weight_bytes * (2 * (self.config.run.keep_snapshots + 1) + 2)
+        needed -= sum(path.stat().st_size for path in self.path.glob('*.npz'))
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise InputError(
+                f'{self.path}: the disk has {free / 1e6:,.0f} MB free, and the snapshots and '
+                f'weights of this run will take {needed / 1e6:,.0f} MB more; make room, keep '
+                'fewer with run.keep_snapshots, or name another place with --results')
 
     def write_throughput(self, figures):
         """Record what a throughput run measured."""
@@ -279,6 +293,16 @@ class RunDirectory:
             'weights': 'weights_final.npz', 'overrides': [], 'n_processes': self.n_processes,
             **metrics})
         write_details(self.path / 'evaluation', details)
+
+    def write_failure(self, reason):
+        """Record that the run has failed, also where no new file can be written."""
+        try:
+            self.write_status('failed', reason=reason)
+        except InputError:
+            with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+') as file:
+                # The room of the old text; that of a short one is enough.
+                file.write(json.dumps({'state': 'failed', 'reason': reason[:200]}))
+                file.truncate()
 
     def write_status(self, state, **details):
         """Record the state of the run and, at its end, its metrics."""

@@ -1,5 +1,8 @@
 """Snapshots of a run: whose they are, which one is whole, how they are read."""
+import hashlib
 import json
+import pathlib
+import zipfile
 
 import numpy as np
 from chainer.serializers import NpzDeserializer
@@ -9,8 +12,10 @@ from yolo_dist.errors import InputError
 from yolo_dist.links import read_npz
 from yolo_dist.runs.run_directory import is_computed, snapshot_files
 
-# Where the trainer's snapshot holds what :func:`identity` returned, as bytes.
+# Where the trainer's snapshot holds what :func:`identity` returned, and what was reported in its
+# iteration so far, both as text.
 _IDENTITY = 'extensions/RunIdentity/identity'
+_OBSERVATION = 'extensions/Snapshot/observation'
 
 
 def identity(config):
@@ -61,6 +66,25 @@ def find_whole_snapshot(directory, config):
     return None, []
 
 
+def describe_npz(path):
+    """Describe an npz file by the check sums that it holds of its arrays; reads nothing else.
+
+    Args:
+        path (pathlib.Path): The file.
+
+    Returns:
+        str: Its name and a digest, or why it cannot be read.
+    """
+    path = pathlib.Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [(member.filename, member.CRC, member.file_size)
+                       for member in archive.infolist()]
+    except (OSError, zipfile.BadZipFile) as error:
+        return f'{path.name}: cannot be read ({error})'
+    return f'{path.name} {hashlib.sha256(repr(members).encode()).hexdigest()[:12]}'
+
+
 def _check_identity(path, found, expected):
     if np.array_equal(found, expected):
         return
@@ -81,13 +105,19 @@ def load_snapshot(path, trainer):
         path (pathlib.Path): A file that the root's snapshot extension wrote.
         trainer (chainer.training.Trainer): Of the same run.
 
+    Returns:
+        dict: What was reported in its iteration so far, ``{name: value}``; what is done after a
+        snapshot is still to be done then. ``None`` where nothing is: version 0.1 did it first.
+
     Raises:
         InputError: If the file cannot be read, or holds another model's or optimizer's arrays.
     """
     arrays = read_npz(path)
     arrays.pop(_IDENTITY, None)
+    observation = arrays.pop(_OBSERVATION, None)
     try:
         NpzDeserializer(arrays).load(trainer)
+        return observation if observation is None else json.loads(observation.tobytes())
     except KeyError as error:
         raise InputError(f'{path}: has no array {error}; expected a snapshot of the same model '
                          'and optimizer') from None

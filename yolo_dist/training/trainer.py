@@ -1,7 +1,6 @@
 """The trainer of a run: which extensions there are, who runs them, when."""
 
 from chainer import training
-from chainer.training import extensions as chainer_extensions
 
 from yolo_dist.runs.snapshots import identity
 from yolo_dist.training.extensions import (
@@ -9,10 +8,14 @@ from yolo_dist.training.extensions import (
     BestWeights,
     Console,
     Curves,
+    FiniteCheck,
     Float16SumReport,
     LearningRate,
+    Log,
+    Replay,
     ReportMean,
     RunIdentity,
+    Snapshot,
     TensorBoard,
     Throughput,
 )
@@ -87,10 +90,13 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     trainer.extend(RunIdentity(identity(config)))
     snapshot_trigger = any_of(every_epochs(config.run.snapshot_every_epochs, stop_at),
                               interruption.is_due)
+    replay = Replay()
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
-                            evaluation_trigger, snapshot_trigger)
+                            evaluation_trigger, snapshot_trigger, replay.is_due)
 
-    # Of every process, in the order of their priorities; collective but for the first.
+    # Of every process; collective but for the first. The root's snapshot comes before the
+    # evaluation.
+    trainer.extend(FiniteCheck(comm, snapshot_trigger), trigger=every_iterations(1))
     trainer.extend(LearningRate(schedule, report_trigger))
     trainer.extend(ReportMean(comm, report_trigger))
     if config.communicator.allreduce_grad_dtype == 'float16':
@@ -98,10 +104,11 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     trainer.extend(BatchStatisticsMean(workers, comm),
                    trigger=any_of(evaluation_trigger, snapshot_trigger))
     trainer.extend(evaluation, trigger=evaluation_trigger)
+    trainer.extend(replay, name='Replay', trigger=lambda trainer: False)
 
     # Of the root alone.
     if comm.rank == 0:
-        trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
+        trainer.extend(Log(results.path / 'log.json', report_trigger), name='LogReport')
         trainer.extend(BestWeights(model, f'val/{metric}', results.path / 'weights_best.npz'),
                        trigger=evaluation_trigger)
         trainer.extend(Curves(config.name, results.path), trigger=evaluation_trigger)
@@ -109,11 +116,8 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
         if draw_for_tensorboard is not None:
             trainer.extend(TensorBoard(results.path / 'tensorboard', report_trigger, evaluation,
                                        draw_for_tensorboard))
-        trainer.extend(
-            chainer_extensions.snapshot(
-                filename='snapshot_iter_{.updater.iteration}.npz',
-                n_retains=config.run.keep_snapshots, autoload=False),
-            trigger=snapshot_trigger)
+        trainer.extend(Snapshot(results.path, config.run.keep_snapshots),
+                       trigger=snapshot_trigger)
     return trainer
 
 
@@ -127,5 +131,5 @@ def _extend_to_measure(trainer, config, *, schedule, comm, results, n_iterations
     trainer.extend(Throughput(comm, config.run.measure.warmup_iterations,
                               results.write_throughput))
     if comm.rank == 0:
-        trainer.extend(chainer_extensions.LogReport(trigger=report_trigger, filename='log.json'))
+        trainer.extend(Log(results.path / 'log.json', report_trigger), name='LogReport')
         trainer.extend(Console(n_iterations, report_trigger))

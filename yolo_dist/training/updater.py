@@ -3,9 +3,11 @@
 import time
 
 import chainer
+import numpy as np
 from chainer.training.updaters import StandardUpdater
 
-from yolo_dist.errors import GradientOverflow, TrainingDiverged
+from yolo_dist.errors import GradientOverflow
+from yolo_dist.training.divergence import in_short, raise_diverged
 
 
 class TrainUpdater(StandardUpdater):
@@ -37,7 +39,8 @@ class TrainUpdater(StandardUpdater):
             ``update``. On a GPU exact only if ``comm.waits_for_device``.
 
     Raises:
-        TrainingDiverged: In all processes, if a float16 sum of gradients overflows.
+        TrainingDiverged: In all processes, if a mean of gradients is not finite, before it moves
+            a weight. On a GPU only float16 sums are looked at, at reports.
     """
 
     def __init__(self, iterator, optimizer, *, comm, workers, converter, device,
@@ -91,7 +94,7 @@ class TrainUpdater(StandardUpdater):
                 if i < len(self._workers) - 1:
                     self._accumulate(train_chain, optimizer, batch)
                 else:
-                    self._update(train_chain, optimizer, batch)
+                    self._update(train_chain, optimizer, batch, observations)
         chainer.report({key: sum(_array(values[key]) for values in observations)
                         / len(observations) for key in observations[0]})
         mean_began_at, mean_ended_at = self._comm.mean_seconds
@@ -107,12 +110,16 @@ class TrainUpdater(StandardUpdater):
         loss.backward(loss_scale=optimizer._loss_scale)
         self._comm.accumulate(train_chain)
 
-    def _update(self, train_chain, optimizer, batch):
+    def _update(self, train_chain, optimizer, batch, observations):
         try:
             optimizer.update(train_chain, *batch)
         except GradientOverflow as error:
-            raise TrainingDiverged(f'{error}; at iteration {self.iteration + 1} '
-                                   f'(epoch {self.epoch_detail:.2f})') from None
+            own = ['its own gradient is not'] if error.is_own else []
+            own += [f'{key} of worker {i} of its {len(self._workers)} is {float(_array(value))}'
+                    for i, values in enumerate(observations) for key, value in values.items()
+                    if not np.isfinite(float(_array(value)))]
+            raise_diverged(str(error), in_short(own), comm=self._comm, updater=self,
+                           iteration=self.iteration + 1)
 
     def serialize(self, serializer):
         super().serialize(serializer)

@@ -5,8 +5,8 @@ import json
 import os
 from pathlib import Path
 
-from yolo_dist.datasets.whole_folder import write_whole_folder
 from yolo_dist.errors import InputError
+from yolo_dist.whole_files import write_whole
 
 MANIFEST_NAME = 'made_by_make_data.json'
 
@@ -33,7 +33,8 @@ def write_whole_set(directory, recipe):
         yield None
         return
 
-    with write_whole_folder(directory) as partial:
+    with write_whole(directory) as partial:
+        partial.mkdir(parents=True)
         yield partial
         manifest = {'recipe': recipe, 'sha256': _checksum(partial)}
         (partial / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + '\n',

@@ -5,16 +5,20 @@ from yolo_dist.training.extensions.best_weights import BestWeights
 from yolo_dist.training.extensions.console import Console
 from yolo_dist.training.extensions.curves import Curves
 from yolo_dist.training.extensions.evaluation import Evaluation
+from yolo_dist.training.extensions.finite_check import FiniteCheck
 from yolo_dist.training.extensions.float16_sum_report import Float16SumReport
 from yolo_dist.training.extensions.interruption import Interruption
 from yolo_dist.training.extensions.learning_rate import LearningRate
+from yolo_dist.training.extensions.log import Log
+from yolo_dist.training.extensions.replay import Replay
 from yolo_dist.training.extensions.report_mean import ReportMean
 from yolo_dist.training.extensions.run_identity import RunIdentity
+from yolo_dist.training.extensions.snapshot import Snapshot
 from yolo_dist.training.extensions.tensorboard import TensorBoard, check_tensorboard
 from yolo_dist.training.extensions.throughput import Throughput
 
 __all__ = [
-    'BatchStatisticsMean', 'BestWeights', 'Console', 'Curves', 'Evaluation', 'Float16SumReport',
-    'Interruption', 'LearningRate', 'ReportMean', 'RunIdentity', 'TensorBoard', 'Throughput',
-    'check_tensorboard',
+    'BatchStatisticsMean', 'BestWeights', 'Console', 'Curves', 'Evaluation', 'FiniteCheck',
+    'Float16SumReport', 'Interruption', 'LearningRate', 'Log', 'Replay', 'ReportMean',
+    'RunIdentity', 'Snapshot', 'TensorBoard', 'Throughput', 'check_tensorboard',
 ]

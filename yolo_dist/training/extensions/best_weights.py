@@ -1,6 +1,6 @@
 from chainer import training
 
-from yolo_dist.runs.run_directory import save_weights
+from yolo_dist.runs.run_directory import save_npz
 
 
 class BestWeights(training.Extension):
@@ -24,7 +24,7 @@ class BestWeights(training.Extension):
         value = trainer.observation[self._metric]
         if value is not None and value > self._best:
             self._best = value
-            save_weights(self._path, self._model)
+            save_npz(self._path, self._model)
 
     def serialize(self, serializer):
         self._best = float(serializer('best', self._best))

@@ -68,7 +68,7 @@ class Console(training.Extension):
                               disable=terminal is None)
 
     def __call__(self, trainer):
-        self._bar.update()
+        self._bar.update(trainer.updater.iteration - self._bar.n)
         if self._report_trigger(trainer):
             self._bar.clear()
             print(self._line(trainer), file=self._out, flush=True)
@@ -76,7 +76,8 @@ class Console(training.Extension):
     def _line(self, trainer):
         iteration = trainer.updater.iteration
         seconds = time.perf_counter() - self._began_at
-        left = seconds / (iteration - self._first_iteration) * (self._n_iterations - iteration)
+        done = max(1, iteration - self._first_iteration)  # 0 in what follows a resume
+        left = seconds / done * (self._n_iterations - iteration)
         values = [_NO_RESULT if trainer.observation[key] is None
                   else form.format(trainer.observation[key])
                   for key, form in self._COLUMNS if key in trainer.observation]

@@ -1,7 +1,8 @@
 from chainer import training
 
 from yolo_dist.drawing import draw_curves, tolerate_failure
-from yolo_dist.runs.run_directory import read_json, write_whole
+from yolo_dist.runs.run_directory import read_json
+from yolo_dist.whole_files import write_whole
 
 
 class Curves(training.Extension):
@@ -21,5 +22,5 @@ class Curves(training.Extension):
     def __call__(self, trainer):
         logs = {self._name: read_json(self._directory / 'log.json') or []}
         path = self._directory / 'curves.png'
-        with tolerate_failure(path):
-            write_whole(path, lambda temporary: draw_curves(logs, temporary))
+        with tolerate_failure(path), write_whole(path) as partial:
+            draw_curves(logs, partial)

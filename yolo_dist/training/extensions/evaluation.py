@@ -19,7 +19,8 @@ class Evaluation(training.Extension):
         results (list): Of the last evaluation, at the root; ``None`` before the first.
     """
 
-    priority = training.PRIORITY_WRITER + 1
+    # After the snapshot, before the log.
+    priority = training.PRIORITY_EDITOR - 20
 
     def __init__(self, evaluate):
         self._evaluate = evaluate

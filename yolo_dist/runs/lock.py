@@ -1,0 +1,132 @@
+"""One job at a time in a run directory, on one host or on several."""
+
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import platform
+import threading
+import time
+
+from yolo_dist.errors import InputError
+from yolo_dist.whole_files import cannot_write
+
+_SECONDS_BETWEEN_BEATS = 5
+_SECONDS_UNTIL_DEAD = 30
+# Of file systems without locks.
+_UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+class RunLock:
+    """The right to write into a run directory, which ends with its owner.
+
+    The kernel holds a lock on a file as long as its owner lives: within a host always, between
+    hosts on NFS, GPFS, and Lustre mounted with ``flock``. Elsewhere hosts do not see each
+    other's locks. The owner therefore touches the file every 5 seconds, and whoever gets the
+    lock of an owner on another host looks for 30 seconds whether it is touched.
+
+    Args:
+        directory (pathlib.Path): The run directory.
+    """
+
+    def __init__(self, directory):
+        self._directory = pathlib.Path(directory)
+        self._path = self._directory / '.lock'
+        self._file = None
+        self._made = []
+        self._is_released = threading.Event()
+
+    def acquire(self):
+        """Take the lock; makes the directory, which :meth:`release` removes if it is empty.
+
+        Raises:
+            InputError: If another job has it, whose host and process are named; or if the
+                directory cannot be written.
+        """
+        self._made = [path for path in (self._directory, *self._directory.parents)
+                      if not path.exists()]
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            file, is_supported = self._open_locked()
+            self._check_owner_is_dead(file, is_supported)
+            self._file = file
+            file.truncate(0)
+            file.write(json.dumps(_this_process()))
+            file.flush()
+        except OSError as error:
+            self.release()
+            raise cannot_write(self._directory, error) from error
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def release(self):
+        """Give the lock back, if it was taken."""
+        self._is_released.set()
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
+        for path in self._made:
+            try:
+                path.rmdir()
+            except OSError:  # it is used
+                break
+
+    def _open_locked(self):
+        while True:
+            file = open(self._path, 'a+', encoding='utf-8')
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_supported = True
+            except BlockingIOError:
+                raise self._taken(_read(file)) from None
+            except OSError as error:
+                if error.errno not in _UNSUPPORTED:
+                    raise
+                is_supported = False
+            # The owner before may have removed the file while it was being opened.
+            if self._path.exists() and os.fstat(file.fileno()).st_ino == self._path.stat().st_ino:
+                return file, is_supported
+            file.close()
+
+    def _check_owner_is_dead(self, file, is_supported):
+        owner = _read(file)
+        if not owner or is_supported and owner.get('boot') == _this_process()['boot']:
+            return
+        print(f'{self._directory}: looking for {_SECONDS_UNTIL_DEAD} s whether the job of '
+              f'{owner.get("host")} is alive', flush=True)
+        began_at, touched_at = time.monotonic(), self._path.stat().st_mtime_ns
+        while time.monotonic() - began_at < _SECONDS_UNTIL_DEAD:
+            time.sleep(_SECONDS_UNTIL_DEAD / 30)
+            with open(self._path, 'rb') as seen:  # opening asks the server, not its cache
+                if os.fstat(seen.fileno()).st_mtime_ns != touched_at:
+                    raise self._taken(owner)
+
+    def _taken(self, owner):
+        return InputError(
+            f'{self._directory}: another job writes here: process {owner.get("process")} on '
+            f'{owner.get("host")}, since {owner.get("since")}; wait for its end, end it, or name '
+            'another place with --results')
+
+    def _beat(self):
+        while not self._is_released.wait(_SECONDS_BETWEEN_BEATS):
+            try:
+                os.utime(self._path)
+            except OSError:
+                pass  # released just now, or the disk is away: training says so
+
+
+def _this_process():
+    # Hosts may share a name, starts of a kernel do not.
+    boot = pathlib.Path('/proc/sys/kernel/random/boot_id')
+    return {'host': platform.node(), 'boot': boot.read_text().strip() if boot.exists() else None,
+            'process': os.getpid(), 'since': time.strftime('%Y-%m-%d %H:%M:%S %z')}
+
+
+def _read(file):
+    file.seek(0)
+    try:
+        owner = json.loads(file.read())
+    except ValueError:  # empty: its owner is just writing it
+        return {}
+    return owner if isinstance(owner, dict) else {}

@@ -1,0 +1,100 @@
+"""Files that are there whole or not at all; nothing else of this package writes such files."""
+
+import contextlib
+import os
+import pathlib
+import secrets
+import shutil
+
+from yolo_dist.errors import InputError
+
+_MARK = '.partial-'
+
+
+@contextlib.contextmanager
+def write_whole(path):
+    """Give a place beside a file to write to, which becomes the file when the block ends well.
+
+    What was written is on the disk before it gets the name, so that a host that stops leaves
+    the old file or the new one.
+
+    Args:
+        path (str or ~pathlib.Path): The file, or a folder.
+
+    Yields:
+        ~pathlib.Path: Where to make it; there is nothing there yet.
+
+    Raises:
+        InputError: If the operating system refuses, as it does where a disk is full, a folder is
+            read-only or too many files are open. What was there before is still there then.
+    """
+    path = pathlib.Path(path)
+    partial = path.with_name(f'.{path.name}{_MARK}{secrets.token_hex(4)}')
+    try:
+        yield partial
+        if partial.is_file():
+            _flush(partial)
+        os.replace(partial, path)
+        with contextlib.suppress(OSError):  # some file systems cannot flush a folder
+            _flush(path.parent)
+    except BaseException as error:
+        _remove(partial)
+        # Closing a file that could not be written fails in ways of its own, as in zipfile.
+        cause = error.__context__ if isinstance(error, ValueError) else error
+        if isinstance(error, InputError) or not isinstance(cause, OSError):
+            raise
+        raise cannot_write(path, cause) from error
+
+
+def cannot_write(path, error):
+    """Return the error to raise where the operating system refuses to write.
+
+    Args:
+        path (str or ~pathlib.Path): The file.
+        error (OSError): What the system said.
+
+    Returns:
+        InputError: One line with both.
+    """
+    cause = error.strerror or str(error)
+    if error.filename is not None and _MARK not in str(error.filename):
+        cause += f': {error.filename}'
+    return InputError(f'{path}: cannot be written ({cause}); nothing was left behind; mend that, '
+                      'or name another place')
+
+
+def check_writable(path):
+    """Check that a file can be written, before there is anything to write.
+
+    Args:
+        path (str or ~pathlib.Path): The file; its folder is there.
+
+    Raises:
+        InputError: If it is a folder, or its folder is missing or takes no file.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise InputError(f'{path}: is a folder, but a file is to be written there')
+    trial = path.with_name(f'.{path.name}{_MARK}{secrets.token_hex(4)}')
+    try:
+        trial.write_bytes(b'0')
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        _remove(trial)
+
+
+def _flush(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path):
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
