@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 
+from yolo_dist import pack_data
 from yolo_dist.config import load_config
 from yolo_dist.datasets import VOCDetectionDataset, make_mini_voc
 from yolo_dist.errors import InputError
@@ -182,6 +183,19 @@ def test_the_replacement_of_a_bad_example_does_not_depend_on_the_processes(root,
         strict = _stream(dataset, (0, 1), None)
         for i in range(8):
             strict[i]
+
+
+def test_bad_examples_that_are_skipped_are_skipped_in_a_packed_set(root, tmp_path):
+    """The same examples are bad there; without skip nothing is packed, and all are listed."""
+    arguments = [text for setting in (*TINY, f'data.root={root}') for text in ('--set', setting)]
+    command = [str(EXPERIMENTS / 'quickstart_yolo_v3.yaml'), str(tmp_path / 'packed'), *arguments]
+    with pytest.raises(InputError, match='000002.jpg'):
+        pack_data.main(command)
+    assert not (tmp_path / 'packed').exists() and n_skipped(tmp_path / LISTING) == 2
+    pack_data.main([*command, '--set', 'data.on_bad_example=skip'])
+    packed = config_of(tmp_path / 'packed', 'data.on_bad_example=skip')
+    check = check_data(load(packed))
+    assert (check.bad(TRAINING), check.bad(HELD_OUT)) == ({1, 4}, {1})
 
 
 def test_a_set_of_nothing_but_bad_examples_ends(root):
