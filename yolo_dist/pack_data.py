@@ -1,11 +1,13 @@
 """Packs an experiment's data set into one file: ``python -m yolo_dist.pack_data``."""
+import pathlib
+
 from tqdm import tqdm
 
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.config import load_config
 from yolo_dist.datasets import pack_files
 from yolo_dist.errors import InputError
-from yolo_dist.tasks import get_task
+from yolo_dist.tasks import HELD_OUT, TRAINING, check_data, get_task
 
 
 def parse_arguments(argv=None):
@@ -35,13 +37,17 @@ def main(argv=None):
         raise InputError(f'{arguments.experiment}: data.n_synthetic_examples is '
                          f'{config.data.n_synthetic_examples}, and synthetic images are in no '
                          'files; set it to null')
-    datasets = get_task(config).load_datasets(config)
+    datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
+    data_check = check_data(datasets, decodes=False)
+    data_check.settle(config, datasets, pathlib.Path(arguments.file).parent, writes=True)
     paths = set()
-    for dataset in datasets:
-        dataset.check()
-        paths.update(dataset.files())
+    for name, dataset in datasets.items():
+        # Bad examples that are skipped are missing in the packed set, and skipped there.
+        paths.update(dataset.without(data_check.bad(name)).files())
+    for line in data_check.lines:
+        print(line)
     with tqdm(desc='packed', unit='B', unit_scale=True, disable=None) as progress:
-        size = pack_files(datasets[0].tree, paths, arguments.file, progress=progress.update)
+        size = pack_files(datasets[TRAINING].tree, paths, arguments.file, progress=progress.update)
     n_files = sum(not path.endswith('/') for path in paths)
     print(f'{arguments.file}: packed {n_files:,} files of {config.data.root}, '
           f'{size / 1e6:,.1f} MB; use it with --set data.root={arguments.file}')

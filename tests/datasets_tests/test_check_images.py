@@ -89,11 +89,11 @@ def test_bad_pictures_are_found_without_decoding_and_all_at_once(tree, tmp_path,
         tree.add('<annotation/>', image)
     for image in (LONG, jpeg(), jpeg() + b'trailing' * 9000, jpeg(3, 5)):
         tree.add('<annotation/>', image)
-    (tree.folder / 'JPEGImages/003.jpg').unlink()
-    os.mkfifo(tree.folder / 'JPEGImages/003.jpg')
+    (tree.folder / 'JPEGImages/005.jpg').unlink()
+    os.mkfifo(tree.folder / 'JPEGImages/005.jpg')
     root = tree.root
     if packed:
-        (tree.folder / 'JPEGImages/003.jpg').unlink()
+        (tree.folder / 'JPEGImages/005.jpg').unlink()
         files = [str(path.relative_to(root)) for path in root.rglob('*') if path.is_file()]
         root = tmp_path / 'set.lmdb'
         pack_files(open_file_tree(tree.root), files, root, progress=lambda n: None)

@@ -6,9 +6,11 @@ import types
 import numpy as np
 import pytest
 
+from yolo_dist import pack_data
 from yolo_dist.config import load_config
 from yolo_dist.datasets import VOCDetectionDataset, make_mini_voc
 from yolo_dist.errors import InputError
+from yolo_dist.runs.snapshots import identity
 from yolo_dist.tasks import (
     HELD_OUT,
     LISTING,
@@ -44,6 +46,39 @@ def config_of(root, *more):
 
 def load(config):
     return dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
+
+
+def test_keys_that_a_run_does_not_use_are_no_part_of_it(root):
+    """Snapshots of before there were these keys go on; a key that is used counts."""
+    known = identity(config_of(root)).tobytes().decode()
+    assert 'ignore_classes' not in known and 'invalid_boxes' not in known
+    used = identity(config_of(root, 'data.invalid_boxes=drop', 'data.on_bad_example=skip'))
+    assert '"data.invalid_boxes": "drop"' in used.tobytes().decode()
+    assert 'on_bad_example' not in used.tobytes().decode()
+
+
+@pytest.mark.parametrize('setting, expected', [
+    ('data.class_names=[a, b, a]', "'a' stands 2 times"),
+    ('data.train=[VOC2007/test, VOC2007/test]', "'VOC2007/test' stands 2 times"),
+    ('data.ignore_classes=[one]', "'one' is also one of data.class_names"),
+    ('data.ignore_classes=3', 'a list of class names, or the word others'),
+    ('model.anchors=[[[1, 2], [3]]]', 'anchors: found .3.; expected pairs'),
+    ('model.anchors=[[[1, .inf]]]', 'finite numbers above 0'),
+    ('model.anchors=[]', 'expected pairs')])
+def test_settings_that_contradict_themselves(root, setting, expected):
+    """Each is one line that names the key and what was found."""
+    with pytest.raises(InputError, match=expected) as error:
+        config_of(root, setting)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize('name, anchors', [
+    ('yolo_v2', '[[[1, 2]], [[3, 4]], [[5, 6]]]'), ('yolo_v3', '[[1, 2], [3, 4]]')])
+def test_anchors_of_another_network(root, name, anchors):
+    """The network refuses them."""
+    config = config_of(root, f'model.name={name}', f'model.anchors={anchors}')
+    with pytest.raises(InputError, match='anchors are .* list.s. of finite, positive'):
+        get_task(config).build_model(config)
 
 
 def test_bad_examples_are_an_error_that_lists_all_in_the_run_directory(root, tmp_path):
@@ -148,6 +183,19 @@ def test_the_replacement_of_a_bad_example_does_not_depend_on_the_processes(root,
         strict = _stream(dataset, (0, 1), None)
         for i in range(8):
             strict[i]
+
+
+def test_bad_examples_that_are_skipped_are_skipped_in_a_packed_set(root, tmp_path):
+    """The same examples are bad there; without skip nothing is packed, and all are listed."""
+    arguments = [text for setting in (*TINY, f'data.root={root}') for text in ('--set', setting)]
+    command = [str(EXPERIMENTS / 'quickstart_yolo_v3.yaml'), str(tmp_path / 'packed'), *arguments]
+    with pytest.raises(InputError, match='000002.jpg'):
+        pack_data.main(command)
+    assert not (tmp_path / 'packed').exists() and n_skipped(tmp_path / LISTING) == 2
+    pack_data.main([*command, '--set', 'data.on_bad_example=skip'])
+    packed = config_of(tmp_path / 'packed', 'data.on_bad_example=skip')
+    check = check_data(load(packed))
+    assert (check.bad(TRAINING), check.bad(HELD_OUT)) == ({1, 4}, {1})
 
 
 def test_a_set_of_nothing_but_bad_examples_ends(root):
