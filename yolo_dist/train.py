@@ -123,7 +123,9 @@ def _train(config, results, lock, *, resume, tensorboard):
             is_done = results.state() == 'done'
             if resume and not is_done:
                 snapshot, passed_over = find_whole_snapshot(results.path, config)
-    is_done, snapshot, config = launch.tell_all((is_done, snapshot, config))
+    # Not the whole of config: where the data lie is each host's own.
+    is_done, snapshot, section = launch.tell_all((is_done, snapshot, config.model))
+    config = config.model_copy(update={'model': section})
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
@@ -151,7 +153,8 @@ def _train(config, results, lock, *, resume, tensorboard):
         if comm.rank == 0:
             bad = data_check.bad(TRAINING)
             config, resolved = task.resolve(config, train.without(bad) if bad else train)
-    config = results.config = launch.tell_all(config)
+    config = config.model_copy(update={'model': launch.tell_all(config.model)})
+    results.config = config
     with fail_together():
         np.random.seed(config.run.seed)
         set_precision(config.model.dtype)
