@@ -42,8 +42,7 @@ quickstart: $(STAMP)
 	$(BIN)/python -m yolo_dist.report experiments/quickstart_*.yaml --out report
 
 test: $(STAMP) $(ORACLES)/installed
-	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10 -n $(PROCESSES) --dist loadfile \
-	  --no-loadscope-reorder
+	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check setup.py yolo_dist tests

@@ -163,7 +163,7 @@ def _write_run(directory, model, class_names, *overrides):
         heads[0].b.array[:8] = [0, 0, 0, 0, 3, -20, 3, -20]  # score 0.907
     else:
         heads[0].b.array[:] = [0, 2, 1]
-    RunDirectory(directory, config).open(class_names)
+    RunDirectory(directory, config).open(class_names, n_weight_bytes=0)
     save_npz(directory / 'weights_final.npz', link)
     return directory
 

@@ -123,7 +123,7 @@ def check_weights(weights, link, path, *, prefix=''):
         f'{name}: missing' if name not in weights else
         f'{name}: {weights[name].dtype} of shape {weights[name].shape}, '
         f'expected {array.dtype} of shape {array.shape}'
-        for name, array in expected.items()
+        for name, array in sorted(expected.items())
         if name not in weights or weights[name].shape != array.shape
         or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')]
     if not prefix:
