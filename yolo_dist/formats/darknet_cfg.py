@@ -43,7 +43,7 @@ def write_darknet_cfg(path, network):
     for kind, options, *_ in [net, *network.layers()]:
         lines = [f'{key}={_text(value)}' for key, value in options.items()]
         sections.append('\n'.join([f'[{kind}]', *lines]))
-    pathlib.Path(path).write_text('\n\n'.join(sections) + '\n')
+    pathlib.Path(path).write_text('\n\n'.join(sections) + '\n', encoding='utf-8')
 
 
 def _text(value):

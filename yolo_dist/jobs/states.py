@@ -19,7 +19,8 @@ from yolo_dist.jobs.schedulers import SCHEDULERS
 from yolo_dist.runs.heartbeat import is_dead
 from yolo_dist.runs.run_directory import read_json, write_json
 
-JOB_FILES = frozenset({'job.sh', 'job.json', 'job.log', 'scheduler.log', '.lock', 'data_check.txt'})
+JOB_FILES = frozenset({'job.sh', 'job.json', 'job.log', 'scheduler.log', '.lock',
+                       'data_check.txt'})
 
 
 class RunState(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 
 from yolo_dist.errors import InputError
-from yolo_dist.runs.run_directory import write_json, write_text
+from yolo_dist.runs.run_directory import write_json, write_utf8
 from yolo_dist.whole_files import write_whole
 
 _PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -82,7 +82,7 @@ class Outputs:
         for name, of_class in zip(class_names, lines):
             path = self._directory / f'comp4_det_test_{name.replace("/", "%2F")}.txt'
             with _named(path):
-                write_text(path, ''.join(of_class))
+                write_utf8(path, ''.join(of_class))
 
     def write_json(self, content):
         """Write the JSON file."""

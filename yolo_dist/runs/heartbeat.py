@@ -83,7 +83,7 @@ def read_beats(directory):
         list of Beat: Of those that have given one; empty where there is no heartbeat.
     """
     try:
-        lines = (pathlib.Path(directory) / _NAME).read_text(errors='replace').splitlines()
+        lines = (pathlib.Path(directory) / _NAME).read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:
         return []
     beats = []
@@ -132,7 +132,7 @@ def _silent_seconds(directory):
 @functools.cache
 def _machine():
     try:
-        boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+        boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text(encoding='utf-8').strip()
         return f'{boot} {os.readlink("/proc/self/ns/pid")}'
     except OSError:
         return platform.node()
@@ -141,7 +141,7 @@ def _machine():
 def _started(pid):
     """When a process of this machine was started; ``None`` where there is none."""
     try:
-        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+        stat = pathlib.Path(f'/proc/{pid}/stat').read_text(encoding='utf-8', errors='replace')
     except OSError:
         return None
     # The name, in brackets, may hold anything.

@@ -86,7 +86,7 @@ def run_directory(results, config):
     return pathlib.Path(results) / config.name
 
 
-def write_text(path, text):
+def write_utf8(path, text):
     """Write text in UTF-8, whole or not at all."""
     with write_whole(path) as partial:
         partial.write_text(text, encoding='utf-8', errors='surrogateescape')
@@ -94,7 +94,7 @@ def write_text(path, text):
 
 def write_json(path, content):
     """Write JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=1) + '\n')
+    write_utf8(path, json.dumps(content, indent=1) + '\n')
 
 
 def read_json(path):
@@ -260,8 +260,8 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         _remove_left_overs(self.path)
         self._check_room(n_weight_bytes)
-        write_text(self.path / 'config.yaml', dump_config(self.config))
-        write_text(self.path / CLASS_NAMES, ''.join(f'{name}\n' for name in class_names))
+        write_utf8(self.path / 'config.yaml', dump_config(self.config))
+        write_utf8(self.path / CLASS_NAMES, ''.join(f'{name}\n' for name in class_names))
         sessions = read_json(self.path / 'environment.json') or []
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
@@ -299,7 +299,7 @@ class RunDirectory:
         try:
             self.write_status('failed', reason=reason)
         except InputError:
-            with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+') as file:
+            with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+', encoding='utf-8') as file:
                 # The room of the old text; that of a short one is enough.
                 file.write(json.dumps({'state': 'failed', 'reason': reason[:200]}))
                 file.truncate()
