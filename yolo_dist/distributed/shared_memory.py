@@ -48,6 +48,7 @@ def _mapped_files():
     files = set()
     for maps in pathlib.Path('/proc').glob('[0-9]*/maps'):
         with contextlib.suppress(OSError):  # it has ended, or is of another user
-            files.update(line.split(maxsplit=5)[5] for line in maps.read_text(encoding='utf-8', errors='replace').splitlines()
+            text = maps.read_text(encoding='utf-8', errors='replace')
+            files.update(line.split(maxsplit=5)[5] for line in text.splitlines()
                          if str(_FOLDER) in line)
     return files

@@ -83,7 +83,8 @@ def read_beats(directory):
         list of Beat: Of those that have given one; empty where there is no heartbeat.
     """
     try:
-        lines = (pathlib.Path(directory) / _NAME).read_text(encoding='utf-8', errors='replace').splitlines()
+        path = pathlib.Path(directory) / _NAME
+        lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:
         return []
     beats = []

@@ -119,7 +119,8 @@ class RunLock:
 def _this_process():
     # Hosts may share a name, starts of a kernel do not.
     boot = pathlib.Path('/proc/sys/kernel/random/boot_id')
-    return {'host': platform.node(), 'boot': boot.read_text(encoding='utf-8').strip() if boot.exists() else None,
+    boot_id = boot.read_text(encoding='utf-8').strip() if boot.exists() else None
+    return {'host': platform.node(), 'boot': boot_id,
             'process': os.getpid(), 'since': time.strftime('%Y-%m-%d %H:%M:%S %z')}
 
 

@@ -299,7 +299,8 @@ class RunDirectory:
         try:
             self.write_status('failed', reason=reason)
         except InputError:
-            with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+', encoding='utf-8') as file:
+            with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+',
+                                                     encoding='utf-8') as file:
                 # The room of the old text; that of a short one is enough.
                 file.write(json.dumps({'state': 'failed', 'reason': reason[:200]}))
                 file.truncate()
