@@ -106,7 +106,7 @@ def trained(mpiexec, tmp_path_factory):
     (root / 'command_lines.json').write_text(json.dumps(jobs))
     (root / 'outcomes').touch()
     done = mpiexec(2, TESTS / 'train_rows.py', root / 'command_lines.json', root / 'outcomes',
-                   cwd=root, timeout=300)
+                   cwd=root, timeout=900)
     outcomes = [json.loads(line) for line in (root / 'outcomes').read_text().splitlines()]
     # The first run that has not ended is the one that ended the job.
     outcomes += [[(done.returncode, f'{done.stdout[-1000:]}\n{done.stderr[-3000:]}')],
