@@ -23,7 +23,7 @@ RULES = {
     'command_line': {'utf8'},
     'functions': set(),
     'kernels': set(),
-    'drawing': set(),
+    'drawing': {'whole_files'},
     'config': set(),
     'whole_files': set(),
     'datasets': {'whole_files'},

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import math
-import os
 import pathlib
 import sys
 import warnings
@@ -13,6 +12,8 @@ from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from yolo_dist.whole_files import write_whole
 
 # Of Okabe and Ito: told apart with any colour vision. Without yellow, too pale for a line, and
 # black, which is the paper's.
@@ -48,12 +49,8 @@ def save_figure(figure, directory, name):
     files.
     """
     for kind in ('png', 'svg'):
-        temporary = pathlib.Path(directory) / f'.{name}.{kind}'
-        try:
-            write_figure(figure, temporary, kind)
-            os.replace(temporary, temporary.with_name(f'{name}.{kind}'))
-        finally:
-            temporary.unlink(missing_ok=True)
+        with write_whole(pathlib.Path(directory) / f'{name}.{kind}') as partial:
+            write_figure(figure, partial, kind)
 
 
 def write_figure(figure, file, kind='png'):
