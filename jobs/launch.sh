@@ -12,6 +12,11 @@
 # 0 where the daemon of a host was killed. A run that ended without a word, as one does whose
 # process or host was lost or that its watchdog ended, is queued again like one that was stopped.
 #
+# A host that is gone says nothing, nor does one behind a cut link. Open MPI asks its daemons for a
+# sign of life, here after a minute of silence, and ends the job where none comes in a second one.
+# The watchdog of training alone would not do: mpiexec waits 15 minutes for a host to which it has
+# sent something.
+#
 # mpiexec of Open MPI forwards SIGUSR1 to all processes, but ends them at once on SIGTERM. It
 # has a process group of its own, so that signals for the job reach it through this shell.
 
@@ -27,6 +32,10 @@ say() { echo "launch: $*"; }
 how_to_go_on() { echo "to go on: jobs/submit.sh$(printf ' %q' "${submission[@]}")"; }
 say "$(date '+%Y-%m-%dT%H:%M:%S%z'), job $job on $(uname -n), $n_nodes nodes," \
     "$n_processes processes"
+
+export PRTE_MCA_oob_tcp_keepalive_time="${PRTE_MCA_oob_tcp_keepalive_time:-60}"
+export PRTE_MCA_oob_tcp_keepalive_intvl="${PRTE_MCA_oob_tcp_keepalive_intvl:-10}"
+export PRTE_MCA_oob_tcp_keepalive_probes="${PRTE_MCA_oob_tcp_keepalive_probes:-6}"
 
 set -m
 processes= timer= warned= cancelled=

@@ -85,15 +85,17 @@ def _mpiexec(n):
 
 @pytest.fixture
 def start():
-    """Starts processes and goes on: ``start(*argv, n=None, env=None, cwd=None)``.
+    """Starts processes and goes on: ``start(*argv, n=None, by=None, env=None, cwd=None)``.
 
-    ``n`` of them by mpiexec, or one without. Returns a ``subprocess.Popen`` with text. What is
-    left of it at the end of the test is ended.
+    ``n`` of them by mpiexec, or one without. ``by`` is the command line that ``argv`` goes on
+    with, instead of ``python``. Returns a ``subprocess.Popen`` with text. What is left of it at
+    the end of the test is ended.
     """
     started = []
 
-    def start(*argv, n=None, env=None, cwd=None):
-        command = [*([] if n is None else _mpiexec(n)), sys.executable, *map(str, argv)]
+    def start(*argv, n=None, by=None, env=None, cwd=None):
+        command = [*([] if n is None else _mpiexec(n)), *(by or [sys.executable]),
+                   *map(str, argv)]
         started.append(_start(command, env, cwd))
         return started[-1]
 

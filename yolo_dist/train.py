@@ -245,7 +245,9 @@ def _run(trainer, model, results, n_iterations, comm, interruption):
             print(f'diverged: {error}; the state is kept in {kept}', flush=True)
         return 3
     except BaseException as error:
-        results.write_failure(f'{type(error).__name__}: {error}')
+        # Where mpiexec is lost, so is this session, but the run can go on in another.
+        if launch.is_heard():
+            results.write_failure(f'{type(error).__name__}: {error}')
         raise
     is_done = trainer.updater.iteration >= n_iterations
     if comm.rank == 0:

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import platform
+import select
 import signal
 import sys
 import tempfile
@@ -176,6 +177,13 @@ def tell_all(value):
     """
     from mpi4py import MPI
     return MPI.COMM_WORLD.bcast(value)
+
+
+def is_heard():
+    """Whether what this process prints still goes somewhere, which it does not without mpiexec."""
+    poll = select.poll()
+    poll.register(1, 0)  # errors and hang-ups are told all the same
+    return not poll.poll(0)
 
 
 def process_number():
