@@ -12,13 +12,13 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUN = 'quickstart_darknet19'
 # An iteration and a snapshot an epoch.
-SETTINGS = ['model.width=0.125', 'data.batch_size_per_worker=2', 'data.input_size_px=32',
+SETTINGS = ['model.width=0.125', 'data.batch_size_per_worker=4', 'data.input_size_px=32',
             'data.evaluation.input_size_px=32', 'data.evaluation.batch_size=4',
-            'data.n_synthetic_examples=8', 'run.log_every_iterations=1',
+            'data.n_synthetic_examples=16', 'run.log_every_iterations=1',
             'run.evaluate_every_epochs=1000', 'run.snapshot_every_epochs=1']
 # One that lasts longer than it takes to lose something. What it is compared with ends earlier.
 LONG = ['workers=4', 'schedule.epochs=1000', 'run.keep_snapshots=1000']
-N_COMPARED = 24
+N_COMPARED = 20
 SUMS = [(4, 'float32'), (4, 'float16'), (8, 'float32'), (8, 'float16')]
 
 
@@ -31,7 +31,7 @@ def arguments(results, *overrides):
 def short(n_workers, dtype):
     """Arguments for three iterations."""
     return arguments(f'{dtype}_{n_workers}', f'workers={n_workers}', 'schedule.epochs=3',
-                     f'data.n_synthetic_examples={2 * n_workers}',
+                     f'data.n_synthetic_examples={4 * n_workers}',
                      f'communicator.allreduce_grad_dtype={dtype}')
 
 
@@ -41,6 +41,13 @@ def write_rows(folder, rows):
     return [str(ROOT / 'tests/train_rows.py'), 'rows.json', 'outcomes']
 
 
+def assert_trained(done, output, folder):
+    """Look at the status of each row in each process."""
+    assert done.returncode == 0, output
+    outcomes = [json.loads(line) for line in (folder / 'outcomes').read_text().splitlines()]
+    assert not any(status for row in outcomes for status, _ in row), output
+
+
 @pytest.fixture(scope='module')
 def undisturbed(python, tmp_path_factory):
     """Folder of the same runs, each trained by one process."""
@@ -48,7 +55,7 @@ def undisturbed(python, tmp_path_factory):
     done = python(*write_rows(folder, [
         *(short(*row) for row in SUMS),
         arguments('long', *LONG, f'run.stop_after_epochs={N_COMPARED}')]), cwd=folder)
-    assert done.returncode == 0, done.stderr
+    assert_trained(done, done.stdout + done.stderr, folder)
     return folder
 
 
@@ -78,7 +85,7 @@ def test_hosts_give_one_hosts_result(make_hosts, start, undisturbed, tmp_path, n
     process = start(*write_rows(tmp_path, [short(*row) for row in sums]), env=hosts.env,
                     by=hosts.on_first(*hosts.mpiexec(), sys.executable), cwd=tmp_path)
     output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    assert_trained(process, output + errors, tmp_path)
     n_bytes = 0
     for n_workers, dtype in sums:
         directory = f'{dtype}_{n_workers}/{RUN}'
