@@ -16,11 +16,11 @@ _HOSTS_FILES = pathlib.Path('/etc/netns')  # `ip netns exec` lays NAME/hosts ove
 _NUMBERS = itertools.count()
 
 # Takes the place of ssh.
-_AGENT = '''#!/bin/sh
+_AGENT = """#!/bin/sh
 host=$1
 shift
 exec ip netns exec "$host" unshare --uts sh -c "hostname $host && $*"
-'''
+"""
 
 
 def _why_not():
@@ -64,7 +64,7 @@ class Hosts:
         agent = folder / 'agent'
         agent.write_text(_AGENT)
         agent.chmod(0o755)
-        self.env = {'PRTE_MCA_plm_ssh_agent': str(agent)}
+        self.env = {'PRTE_MCA_plm_ssh_agent': str(agent), 'OMPI_MCA_mpi_yield_when_idle': '1'}
 
     def make(self):
         """Make them, in namespaces that no other process has."""

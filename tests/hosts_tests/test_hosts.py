@@ -18,7 +18,7 @@ SETTINGS = ['model.width=0.125', 'data.batch_size_per_worker=4', 'data.input_siz
             'run.evaluate_every_epochs=1000', 'run.snapshot_every_epochs=1']
 # One that lasts longer than it takes to lose something. What it is compared with ends earlier.
 LONG = ['workers=4', 'schedule.epochs=1000', 'run.keep_snapshots=1000']
-N_COMPARED = 20
+N_COMPARED = 16
 SUMS = [(4, 'float32'), (4, 'float16'), (8, 'float32'), (8, 'float16')]
 
 
@@ -32,6 +32,7 @@ def short(n_workers, dtype):
     """Arguments for three iterations."""
     return arguments(f'{dtype}_{n_workers}', f'workers={n_workers}', 'schedule.epochs=3',
                      f'data.n_synthetic_examples={4 * n_workers}',
+                     'run.snapshot_every_epochs=1000',
                      f'communicator.allreduce_grad_dtype={dtype}')
 
 
@@ -74,11 +75,11 @@ def wait_for(what, process=None, seconds=90):
     while not (found := what()):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(0.1)
     return found
 
 
-@pytest.mark.parametrize('n, rate, sums', [(2, '1gbit', SUMS), (4, '10gbit', SUMS[2:])])
+@pytest.mark.parametrize('n, rate, sums', [(2, '1gbit', SUMS[:3]), (4, '10gbit', SUMS[3:])])
 def test_hosts_give_one_hosts_result(make_hosts, start, undisturbed, tmp_path, n, rate, sums):
     """To the last bit, with k = 4 and 8, and gradients summed in float32 and in float16."""
     hosts = make_hosts(n, rate)
@@ -130,8 +131,8 @@ class LongRun:
             f'source {ROOT}/jobs/launch.sh', '']))
         return self._start(by=self._hosts.on_first('bash', 'job.sh'), cwd=self._folder, env={
             **self._hosts.env, 'PATH': f'{programs}:/usr/sbin:/usr/bin:/sbin:/bin',
-            'SLURM_JOB_ID': '5', 'PRTE_MCA_oob_tcp_keepalive_time': '3',
-            'PRTE_MCA_oob_tcp_keepalive_intvl': '1', 'PRTE_MCA_oob_tcp_keepalive_probes': '3'})
+            'SLURM_JOB_ID': '5', 'PRTE_MCA_oob_tcp_keepalive_time': '1',
+            'PRTE_MCA_oob_tcp_keepalive_intvl': '1', 'PRTE_MCA_oob_tcp_keepalive_probes': '2'})
 
     def n_snapshots(self):
         return len(list(self.directory.glob('snapshot_iter_*.npz')))
@@ -171,18 +172,16 @@ def test_the_watchdog_ends_a_job_whose_link_was_cut(long_run):
 
 
 def test_losses_are_made_up_for(long_run, undisturbed, tmp_path):
-    """After a link, a daemon of Open MPI, a process and a host were lost, one after the other.
+    """After a link, a daemon of Open MPI and a process were lost, one after the other.
 
     The launcher says so and queues the run again, whatever the status of mpiexec. The last
     session ends as if nothing had been.
     """
     hosts, run = long_run
-    second = hosts.names[1]
     losses = {
         'link': lambda: hosts.switch_link(1, 'down'),
-        'daemon': lambda: hosts.kill(hosts.pids(second, 'prted')),
-        'process': lambda: hosts.kill(run.processes(1)),
-        'host': lambda: (hosts.switch_link(1, 'down'), hosts.kill(hosts.pids(second)))}
+        'daemon': lambda: hosts.kill(hosts.pids(hosts.names[1], 'prted')),
+        'process': lambda: hosts.kill(run.processes(1))}
     for n, (name, lose) in enumerate(losses.items(), start=1):
         session = run.submit()
         run.wait_for_snapshot(session)

@@ -116,6 +116,8 @@ def test_any_other_end_is_the_end(launch, tmp_path, status):
     assert not (tmp_path / 'requeued').exists()
 
 
+_KEEPALIVE = 'PRTE_MCA_oob_tcp_keepalive_time'
+
 # Trains until mpiexec ends with a status that is not the run's.
 ENDED = """\
 printf '{{\n "state": "{state}",\n "n_workers": 2\n}}\n' > run/status.json
@@ -142,6 +144,15 @@ def test_the_word_of_an_earlier_session_does_not_count(launch, tmp_path):
     (tmp_path / 'run/status.json').write_text('{\n "state": "running",\n "n_workers": 2\n}\n')
     assert launch('slurm', 'touch run/snapshot_iter_9.npz; exit 2').wait(20) == 2
     assert not (tmp_path / 'requeued').exists()
+
+
+@pytest.mark.parametrize('env, seconds', [({}, 60), ({_KEEPALIVE: '5'}, 5)])
+def test_lost_hosts_are_looked_for(launch, tmp_path, monkeypatch, env, seconds):
+    """Open MPI asks its daemons for signs of life, as often as the site says where it does."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert launch('slurm', f'echo ${_KEEPALIVE} > asked').wait(20) == 0
+    assert (tmp_path / 'asked').read_text() == f'{seconds}\n'
 
 
 def test_a_sitting_without_progress_is_not_repeated(launch, tmp_path):
