@@ -122,7 +122,7 @@ def seed_initializers():
 # Files that take longest, longest first. Two files run at a time (Makefile), and a long one that
 # begins last would run alone.
 LONGEST = ('test_train.py', 'test_experiments.py', 'test_bench.py', 'test_communicator.py',
-           'test_launch.py', 'test_report.py')
+           'test_launch.py', 'test_hosts.py', 'test_report.py')
 
 
 def pytest_collection_modifyitems(items):

@@ -201,6 +201,22 @@ snapshot.npz.save_npz = save_and_tell
     assert not list((tmp_path / RUN).glob('tmp*'))
 
 
+def test_a_run_whose_mpiexec_is_lost_has_not_failed(run_patched, tmp_path):
+    """What it prints goes nowhere, which ends the session; the launcher may go on with the run."""
+    done = run_patched("""
+class Loses(train.TrainUpdater):
+    def update_core(self):
+        super().update_core()
+        if self.iteration == 2:
+            output, end = os.pipe()
+            os.close(output)
+            os.dup2(end, 1)
+train.TrainUpdater = Loses
+""", *ENDLESS)
+    assert done.returncode == 1 and 'BrokenPipeError' in done.stderr
+    assert status(tmp_path)['state'] == 'running'
+
+
 # Two processes: the second is stopped, the first waits for it inside MPI.
 STOPPED = """
 import os, pathlib, signal, sys, time
