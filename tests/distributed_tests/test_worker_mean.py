@@ -20,7 +20,7 @@ def gradient(worker, shape, scale):
 def main():
     import chainer
     from yolo_dist.distributed import naive
-    naive._N_CHUNK = 300  # so that 2,010 elements are several messages
+    naive._MESSAGE_BYTES = 1200  # so that 2,010 elements are several messages
     settings = json.loads(sys.argv[1])
     scale, n_workers = settings.pop('scale'), settings['n_workers']
     comm = communicator.create_communicator('naive', **settings)
