@@ -232,6 +232,19 @@ def test_ratio_is_taken_round_by_round():
     assert faster.median == 1.5 and faster.best == 1
 
 
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+def test_the_mean_is_set_beside_a_bare_allreduce(mpiexec, dtype):
+    """Of as many numbers in the same dtype, in the same rounds."""
+    done = mpiexec(2, '-m', 'yolo_dist.bench', 'allreduce', '--dtype', dtype, '--model',
+                   'darknet19', '--input-size', '32', '--batch', '2', '--width', '0.03',
+                   '--repeats', '1')
+    assert done.returncode == 0, done.stderr
+    figures = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert figures['allreduce_dtype'] == dtype
+    ours, bare = (float(figures[f'{name}allreduce_milliseconds']) for name in ('', 'bare_'))
+    assert float(figures['allreduce_against_bare']) == pytest.approx(ours / bare, rel=0.01)
+
+
 def test_virtual_workers_are_measured_in_both_sums(python):
     """K workers of one process against K updates: speeds of all, and the ratio as a percentage."""
     done = python('-m', 'yolo_dist.bench', 'virtual-workers', '--model', 'darknet19',

@@ -47,6 +47,10 @@ def parse_arguments(argv=None):
         command.add_argument('--threads', type=_positive_int, metavar='N',
                              help='threads of each process (default: what BLAS would use)')
         _add_common_arguments(command)
+        if name == 'allreduce':
+            command.add_argument('--dtype', choices=('float32', 'float16'), default='float32',
+                                 dest='sum_dtype', help='what gradients are summed in, as '
+                                 'communicator.allreduce_grad_dtype (default: float32)')
         if name == 'virtual-workers':
             command.add_argument('--workers', type=_positive_int, default=8, metavar='K',
                                  help='workers of the process (default: 8)')

@@ -1,6 +1,8 @@
 """What it costs to train with several processes."""
 import time
 
+import numpy as np
+
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.timing import Timing, ratio
 from yolo_dist.distributed import communicator
@@ -13,6 +15,9 @@ def _wait(comm):
     request = comm.mpi_comm.Ibarrier()
     while not request.Test():
         time.sleep(_POLL_SECONDS)
+    # All are here. Where one begins a poll earlier, a large message over a network takes twice as
+    # long, as Open MPI then sends and receives it in turns.
+    comm.mpi_comm.Barrier()
 
 
 def _timed(comm, function):
@@ -29,7 +34,8 @@ def measure_allreduce(arguments):
     """Time a training step of one process, of all at once, and the mean of gradients.
 
     Collective. In each round first the root trains alone while the others sleep,
-    then all train side by side, then all average their gradients.
+    then all train side by side, then all average their gradients, then all sum as many numbers
+    in one message, which is MPI's all-reduce alone.
 
     Args:
         arguments (~argparse.Namespace): Of the command line.
@@ -37,20 +43,23 @@ def measure_allreduce(arguments):
     Returns:
         dict: Figures; ``None`` but on the root.
     """
-    comm = communicator.create_communicator('naive')
+    comm = communicator.create_communicator('naive', allreduce_grad_dtype=arguments.sum_dtype)
+    comm.may_overflow = True  # its time is the same
     step, chain = workloads.create_training_step(
         arguments.model, input_size=arguments.input_size, batch=arguments.batch,
         width=arguments.width)
     step()
     step()
-    samples = {'alone': [], 'together': [], 'allreduce': []}
+    message = np.zeros(sum(param.size for param in chain.params()), comm.sum_dtype)
+    samples = {'alone': [], 'together': [], 'allreduce': [], 'bare': []}
     for _ in range(arguments.repeats):
         samples['alone'].append(_timed(comm, step if comm.rank == 0 else lambda: None))
         samples['together'].append(_timed(comm, step))
         samples['allreduce'].append(_timed(comm, lambda: comm.multi_node_mean_grad(chain)))
+        samples['bare'].append(_timed(comm, lambda: comm.sum_packed(message)))
     if comm.rank != 0:
         return None
-    alone, together, allreduce = (
+    alone, together, allreduce, bare = (
         Timing(tuple(seconds for seconds, _ in pairs)) for pairs in samples.values())
     alone_busy, together_busy = (
         Timing(tuple(busy for _, busy in samples[name])) for name in ('alone', 'together'))
@@ -59,8 +68,12 @@ def measure_allreduce(arguments):
     return {
         'processes': comm.size,
         'gradient_megabytes': n_bytes / 1e6,
+        'allreduce_dtype': arguments.sum_dtype,
         'allreduce_milliseconds': 1e3 * allreduce.median,
         'allreduce_spread': allreduce.spread,
+        'bare_allreduce_milliseconds': 1e3 * bare.median,
+        'bare_allreduce_spread': bare.spread,
+        'allreduce_against_bare': ratio(allreduce, bare),
         'allreduce_gigabytes_per_second': n_bytes / allreduce.median / 1e9,
         'milliseconds_alone': 1e3 * alone.median,
         'milliseconds_together': 1e3 * whole.median,
