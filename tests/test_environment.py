@@ -53,6 +53,18 @@ def test_git_of_the_checkout(tmp_path, monkeypatch, change, dirty):
     assert len(git['commit']) == 40 and git['dirty'] is dirty
 
 
+def test_other_code_is_other_software(tmp_path, monkeypatch):
+    """Processes with another version of any module of the package know that they differ."""
+    package = _checkout(tmp_path)
+    monkeypatch.setattr(environment_module, '__file__', str(package / 'environment.py'))
+    before = environment_module.software()
+    assert before == environment_module.software() and before['numpy'] != 'None'
+    (package / 'links').mkdir()
+    (package / 'links/darknet19.py').write_text('changed')
+    after = environment_module.software()
+    assert {key for key in after if after[key] != before[key]} == {'code of yolo_dist'}
+
+
 def test_git_of_somebody_else(tmp_path, monkeypatch):
     """Installed below another project's checkout, the package reports no commit."""
     _checkout(tmp_path)

@@ -161,6 +161,7 @@ def test_image_lists(tmp_path):
         assert isinstance(dataset, LabelledImageDataset) and len(dataset)
         dataset.check()
     check(read, mutations(6, [b'a b.jpg 0\nc.jpg 1\n', b'x.png dog\ny.png cat\n']))
+    check(read, [b'a.jpg ' + b'9' * n_digits for n_digits in (12, 5000)])
 
 
 def test_annotations_and_splits(mini_voc, tmp_path):

@@ -67,7 +67,8 @@ from yolo_dist.tasks import classification
 def evaluate(*arguments):
     if launch.process_number() == 1:
         raise InputError('the held-out image is damaged')
-    launch.tell_all(None)  # the others wait for that process
+    from mpi4py import MPI
+    MPI.COMM_WORLD.Barrier()  # the others wait for that process
 
 classification.evaluate = evaluate
 if __name__ == '__main__':
@@ -89,7 +90,7 @@ def test_a_failing_evaluation_loses_no_epoch(train, undisturbed, tmp_path):
     assert log_of(directory) == log_of(undisturbed)
     ours, theirs = (load(path / 'snapshot_iter_8.npz') for path in (directory, undisturbed))
     for name, array in ours.items():
-        if 'elapsed' not in name and 'LogReport' not in name and 'observation' not in name:
+        if not any(word in name for word in ('elapsed', 'LogReport', 'observation')):
             np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 

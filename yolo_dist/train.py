@@ -104,6 +104,7 @@ def main(argv=None):
     results = RunDirectory(run_directory(arguments.results, config), config,
                            n_processes=launch.n_processes())
     lock = RunLock(results.path)
+    stop_request.at_end = lock.release
     try:
         return _train(config, results, lock, resume=arguments.resume,
                       tensorboard=arguments.tensorboard)

@@ -7,6 +7,7 @@ from yolo_dist.datasets.text import is_left_by_system, read_lines, shown
 from yolo_dist.errors import InputError
 
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+_MAX_DIGITS = 6
 
 
 def load_imagenet(root, source, *, class_names=None, ignore_classes=()):
@@ -42,6 +43,7 @@ def load_imagenet(root, source, *, class_names=None, ignore_classes=()):
             _check_same_classes(path, found_names, class_names)
     elif tree.is_file(source):
         paths, names = _parse_list_file(tree, source)
+        _check_lengths(path, paths, names)
         kept = [i for i, name in enumerate(names) if name not in ignore_classes]
         paths, names = [paths[i] for i in kept], [names[i] for i in kept]
         found_names = _class_names_of(names)
@@ -108,6 +110,15 @@ def _split_line(line):
         if len(words) == 2 and all(words):
             return words
     return None
+
+
+def _check_lengths(path, paths, names):
+    """Numbers count classes, so one of many digits would be a list as long as it says."""
+    for line, name in enumerate(names):
+        if name.isdecimal() and len(name) > _MAX_DIGITS:
+            raise InputError(
+                f'{path}, image {line + 1} ({paths[line]}): found a label of {len(name)} digits, '
+                f'expected at most {_MAX_DIGITS}; number the classes from 0')
 
 
 def _class_names_of(names):

@@ -29,10 +29,12 @@ class StopRequest:
 
     Attributes:
         number (int): The first signal, ``None`` before it.
+        at_end (callable): Called where a signal ends the process at once.
     """
 
     def __init__(self):
         self.number = None
+        self.at_end = lambda: None
         self._lock = threading.Lock()
         self._tell = self._end
         self._is_evaluating = None
@@ -94,4 +96,5 @@ class StopRequest:
 
     def _end(self, number):
         print(f'ended at once by {signal.Signals(number).name}', file=sys.stderr, flush=True)
+        self.at_end()
         os._exit(INTERRUPTED)

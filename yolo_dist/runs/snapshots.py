@@ -73,14 +73,16 @@ def describe_npz(path):
         path (pathlib.Path): The file.
 
     Returns:
-        str: Its name and a digest, or why it cannot be read.
+        str: Its name and a digest, its size if it is another file, or why it cannot be read.
     """
     path = pathlib.Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = [(member.filename, member.CRC, member.file_size)
                        for member in archive.infolist()]
-    except (OSError, zipfile.BadZipFile) as error:
+    except zipfile.BadZipFile:
+        return f'{path.name}, {path.stat().st_size:,} bytes, no npz'
+    except OSError as error:
         return f'{path.name}: cannot be read ({error})'
     return f'{path.name} {hashlib.sha256(repr(members).encode()).hexdigest()[:12]}'
 

@@ -1,3 +1,7 @@
+import hashlib
+import pathlib
+import secrets
+
 import numba
 
 _OPTIONS = {'nogil': True, 'error_model': 'numpy'}
@@ -7,9 +11,7 @@ def kernel(function):
     """Compile a function with Numba when it is first called, and keep the machine code.
 
     The code is kept beside the source, or in the user's cache folder, for the next
-    process; where neither can be written each process compiles anew. Numba notices a
-    change of the function's own file only: after one of :mod:`tile_transforms` or
-    :mod:`memory` remove the ``__pycache__`` of this folder.
+    process; where neither can be written each process compiles anew.
 
     Args:
         function (callable): What Numba understands; runs without the GIL.
@@ -18,9 +20,32 @@ def kernel(function):
         callable: The same, compiled.
     """
     try:
-        return numba.njit(cache=True, **_OPTIONS)(function)
+        compiled = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
         return numba.njit(**_OPTIONS)(function)
+    _make_cache_safe(compiled._cache._cache_file)
+    return compiled
+
+
+def _make_cache_safe(cache_file):
+    """Keep Numba's cache from handing out other code than a function's own.
+
+    Numba numbers the files of a cache. Processes that compile a function for different
+    dtypes at the same time take the same number, and one then runs the other's code: wrong
+    results without a word. And Numba notices a change of the function's own file only, not
+    one of the functions compiled into it.
+
+    Args:
+        cache_file: Of a compiled function.
+    """
+    number_name = cache_file._data_name
+    cache_file._data_name = lambda number: (
+        f'{number_name(number).removesuffix(".nbc")}.{secrets.token_hex(4)}.nbc')
+    cache_file._source_stamp = cache_file._source_stamp, _digest_of_kernels
+
+
+_sources = sorted(pathlib.Path(__file__).parent.glob('*.py'))
+_digest_of_kernels = hashlib.sha256(b''.join(path.read_bytes() for path in _sources)).hexdigest()
 
 
 def inline(function):

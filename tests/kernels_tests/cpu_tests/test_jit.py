@@ -1,0 +1,45 @@
+"""The machine code that processes share is a function's own."""
+
+PROGRAM = """
+import sys
+import numpy as np
+import yolo_dist
+from numba.core import caching
+from yolo_dist.kernels.cpu import jit
+
+when, dtype, jit._digest_of_kernels = sys.argv[1:]
+
+@jit.kernel
+def half(x):
+    return x[0] / 2
+
+if when == 'at once':  # it looked into the cache before the other one had written to it
+    caching.IndexDataCacheFile._load_index = lambda self: {}
+print(half(np.array([3.], dtype)), sum(half.stats.cache_hits.values()))
+"""
+
+
+def run(python, tmp_path, *arguments):
+    script = tmp_path / 'script.py'
+    if not script.exists():  # its time is a part of what Numba compares
+        script.write_text(PROGRAM)
+    done = python(script, *arguments, env={'NUMBA_CACHE_DIR': str(tmp_path / 'cache')})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_processes_that_compile_at_once_keep_their_own_code(python, tmp_path):
+    """Of two that write to an empty cache, neither puts its code under the other's name."""
+    run(python, tmp_path, 'first', 'float32', 'a')
+    first = {path: path.read_bytes() for path in (tmp_path / 'cache').rglob('*.nbc')}
+    run(python, tmp_path, 'at once', 'float64', 'a')
+    for path, code in first.items():  # which is the last of the four writes
+        path.write_bytes(code)
+    assert run(python, tmp_path, 'later', 'float64', 'a') == ['1.5', '1']
+
+
+def test_a_change_of_any_kernel_is_noticed(python, tmp_path):
+    """Code that another kernel may have been compiled into is compiled anew."""
+    assert run(python, tmp_path, 'first', 'float32', 'a') == ['1.5', '0']
+    assert run(python, tmp_path, 'again', 'float32', 'a') == ['1.5', '1']
+    assert run(python, tmp_path, 'changed', 'float32', 'b') == ['1.5', '0']
