@@ -2,7 +2,6 @@
 import json
 import pathlib
 import sys
-from argparse import ArgumentTypeError
 
 import threadpoolctl
 
@@ -11,9 +10,13 @@ from yolo_dist.benchmarks.evaluation import measure_evaluation
 from yolo_dist.benchmarks.gpu_record import RECORD, record_gpu
 from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
 from yolo_dist.benchmarks.network import measure_network
-from yolo_dist.command_line import Parser, positive_number, run_serial
+from yolo_dist.command_line import Parser, number, positive_count, positive_number, run_serial
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+
+_gpu_number = number(int, lambda value: value >= 0, '0 for the first GPU, 1 for the second')
+_multiple_of_32 = number(int, lambda value: value >= 32 and value % 32 == 0,
+                         'a multiple of 32, for example 224, 416 or 608')
 
 _DETECTORS = [name for name in workloads.N_CLASS if workloads.is_detector(name)]
 
@@ -40,11 +43,11 @@ def parse_arguments(argv=None):
                              help=f'network (default: {default})')
         command.add_argument('--input-size', type=_multiple_of_32, metavar='PIXELS',
                              help='side of the input (default: 224, detectors 416, loss 608)')
-        command.add_argument('--batch', type=_positive_int, metavar='N',
+        command.add_argument('--batch', type=positive_count, metavar='N',
                              help='images (default: 4, detectors 2, loss 16)')
         command.add_argument('--width', type=positive_number, default=1., metavar='FACTOR',
                              help="factor on the channel counts (default: 1, the paper's)")
-        command.add_argument('--threads', type=_positive_int, metavar='N',
+        command.add_argument('--threads', type=positive_count, metavar='N',
                              help='threads of each process (default: what BLAS would use)')
         _add_common_arguments(command)
         if name == 'allreduce':
@@ -52,7 +55,7 @@ def parse_arguments(argv=None):
                                  dest='sum_dtype', help='what gradients are summed in, as '
                                  'communicator.allreduce_grad_dtype (default: float32)')
         if name == 'virtual-workers':
-            command.add_argument('--workers', type=_positive_int, default=8, metavar='K',
+            command.add_argument('--workers', type=positive_count, default=8, metavar='K',
                                  help='workers of the process (default: 8)')
         if name in ('train', 'infer'):
             command.add_argument('--against', choices=('torch', 'chainer'),
@@ -71,14 +74,14 @@ def _add_gpu_command(commands):
     text = ('the tests of the GPU, and training, detection and loss at the sizes of the paper, '
             'in one record')
     command = commands.add_parser('gpu', help=text, description=text)
-    command.add_argument('--device', type=_number, default=0, metavar='N',
+    command.add_argument('--device', type=_gpu_number, default=0, metavar='N',
                          help='number of the GPU (default: 0)')
     _add_common_arguments(command)
     command.set_defaults(json=RECORD)
 
 
 def _add_gpu_arguments(command):
-    command.add_argument('--device', type=_number, metavar='N', help=(
+    command.add_argument('--device', type=_gpu_number, metavar='N', help=(
         'measure on this GPU, 0 for the first (default: the CPU); then --batch is 32, for '
         'detectors 16 at 608 px'))
     command.add_argument('--dtype', choices=('float32', 'tf32', 'mixed16'), default='float32',
@@ -90,42 +93,20 @@ def _add_input_command(commands):
             "ChainerCV's transforms")
     command = commands.add_parser('input', help=text, description=text)
     command.add_argument('--task', choices=list(INPUT_SIZE_PX), help='one task (default: both)')
-    command.add_argument('--input-size', type=_positive_int, metavar='PIXELS', help=(
+    command.add_argument('--input-size', type=positive_count, metavar='PIXELS', help=(
         'side of the examples (default: 224 for classification, 608 for detection)'))
     command.add_argument('--data', metavar='DIR', help=(
         'JPEGs anywhere below this folder, for example data.root of an experiment (default: '
         'photographs of scikit-image as COCO-like files)'))
-    command.add_argument('--loader-processes', type=_positive_int, metavar='N',
+    command.add_argument('--loader-processes', type=positive_count, metavar='N',
                          help='also measure the iterator of a training with N of them')
     _add_common_arguments(command)
 
 
 def _add_common_arguments(command):
-    command.add_argument('--repeats', type=_positive_int, default=5, metavar='N',
+    command.add_argument('--repeats', type=positive_count, default=5, metavar='N',
                          help='rounds (default: 5)')
     command.add_argument('--json', metavar='FILE', help='also write the figures there')
-
-
-def _positive_int(text):
-    value = int(text)
-    if value < 1:
-        raise ArgumentTypeError(f'found {value}, expected at least 1')
-    return value
-
-
-def _number(text):
-    value = int(text)
-    if value < 0:
-        raise ArgumentTypeError(f'found {value}, expected 0 for the first GPU, 1 for the second')
-    return value
-
-
-def _multiple_of_32(text):
-    value = int(text)
-    if value < 32 or value % 32:
-        raise ArgumentTypeError(f'found {value}, expected a multiple of 32, for example 224, '
-                                '416 or 608')
-    return value
 
 
 def main(argv=None):

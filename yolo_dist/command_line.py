@@ -1,6 +1,7 @@
 """What all entry points share: the parser and the way errors reach the user."""
 
 import argparse
+import math
 import signal
 import sys
 
@@ -23,46 +24,32 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f'{self.format_usage()}{self.prog}: {message}')
 
 
-def positive_number(text):
-    """Return the type of an option: a finite number above 0.
+def number(kind, is_right, expected):
+    """Make the type of an option that is a number.
 
     Args:
-        text (str): What the user gave.
+        kind (type): ``int`` or ``float``.
+        is_right (callable): Whether a number may be given.
+        expected (str): In words, what may be given.
 
     Returns:
-        float: The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is not one.
+        callable: From text to the number; raises ``argparse.ArgumentTypeError`` with what was
+        found and expected.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'found {text}, expected a finite number above 0')
-    return value
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not is_right(value):
+            raise argparse.ArgumentTypeError(f'found {text}, expected {expected}')
+        return value
+    return parse
 
 
-def fraction(text):
-    """Return the type of an option: a number from 0 to 1.
-
-    Args:
-        text (str): What the user gave.
-
-    Returns:
-        float: The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is not one.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'found {text}, expected a number from 0 to 1')
-    return value
+positive_number = number(float, lambda value: 0 < value < math.inf, 'a finite number above 0')
+positive_count = number(int, lambda value: value >= 1, 'at least 1, a whole number')
+fraction = number(float, lambda value: 0 <= value <= 1, 'a number from 0 to 1')
 
 
 def printable(text):
@@ -76,27 +63,6 @@ def printable(text):
     """
     return ''.join(character if character.isprintable() else ascii(character)[1:-1]
                    for character in text)
-
-
-def positive_count(text):
-    """Return the type of an option: a whole number of at least 1.
-
-    Args:
-        text (str): What the user gave.
-
-    Returns:
-        int: The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is not one.
-    """
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'found {text}, expected a whole number of at least 1')
-    return value
 
 
 def run_serial(main):
