@@ -1,6 +1,5 @@
 """What entry points and training report instead of a traceback."""
 
-
 import errno
 
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
@@ -19,6 +18,20 @@ def describe_fault(error):
     if error.errno not in _OF_THE_MACHINE:
         return None
     return error.strerror if error.filename is None else f'{error.filename}: {error.strerror}'
+
+
+def in_short(names, n_shown=3):
+    """Join names, the first few of them.
+
+    Args:
+        names (sequence of str): The names.
+        n_shown (int): How many of them are shown.
+
+    Returns:
+        str: Such as ``a, b, c and 4 more``.
+    """
+    shown = ', '.join(names[:n_shown])
+    return shown if len(names) <= n_shown else f'{shown} and {len(names) - n_shown} more'
 
 
 class InputError(ValueError):

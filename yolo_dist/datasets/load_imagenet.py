@@ -1,12 +1,12 @@
 """ImageNet as class folders, or as a list file."""
 import unicodedata
 
+from yolo_dist.datasets.encoded_image import IMAGE_SUFFIXES
 from yolo_dist.datasets.file_tree import open_file_tree
 from yolo_dist.datasets.labelled_image_dataset import LabelledImageDataset
 from yolo_dist.datasets.text import is_left_by_system, read_lines, shown
-from yolo_dist.errors import InputError
+from yolo_dist.errors import InputError, in_short
 
-IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 _MAX_DIGITS = 6
 
 
@@ -157,19 +157,18 @@ def _label_indices(path, paths, names, class_names):
                        if number not in by_value and number >= len(class_names))
     raise InputError(
         f'{path}, image {unknown + 1} ({paths[unknown]}): found label {shown(names[unknown])}, '
-        f'expected one of {len(class_names)} classes ({_in_short(class_names)})')
+        f'expected one of {len(class_names)} classes ({_quoted(class_names)})')
 
 
 def _check_same_classes(path, found, expected):
     missing = [name for name in expected if name not in set(found)]
     unknown = [name for name in found if name not in set(expected)]
     if missing or unknown:
-        parts = [f'lacks {_in_short(missing)}'] * bool(missing)
-        parts += [f'has {_in_short(unknown)} too many'] * bool(unknown)
+        parts = [f'lacks {_quoted(missing)}'] * bool(missing)
+        parts += [f'has {_quoted(unknown)} too many'] * bool(unknown)
         raise InputError(f'{path}: its class folders are not those of the training set: it '
                          f'{" and ".join(parts)}; both must hold the same classes')
 
 
-def _in_short(names, n_shown=5):
-    shown = ', '.join(repr(name) for name in names[:n_shown])
-    return shown if len(names) <= n_shown else f'{shown} and {len(names) - n_shown} more'
+def _quoted(names):
+    return in_short(list(map(repr, names)), 5)

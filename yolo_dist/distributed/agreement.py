@@ -6,9 +6,8 @@ import platform
 
 import numpy as np
 
-from yolo_dist.distributed.launch import _SharedInputError
-
-_MAX_PLACES = 3
+from yolo_dist.distributed.launch import SharedInputError
+from yolo_dist.errors import in_short
 
 
 def check_agreement(facts):
@@ -36,7 +35,7 @@ def check_agreement(facts):
     texts = np.empty(sizes.sum(), np.uint8)
     world.Allgatherv(text, [texts, sizes])
     known = [json.loads(part.tobytes()) for part in np.split(texts, np.cumsum(sizes)[:-1])]
-    raise _SharedInputError('the processes of this job do not agree, so nothing is computed; '
+    raise SharedInputError('the processes of this job do not agree, so nothing is computed; '
                             'give all hosts the same:\n' + '\n'.join(_differences(known)))
 
 
@@ -47,10 +46,4 @@ def _differences(known):
             places.setdefault(facts.get(key, 'missing'), []).append(f'{host} (process {rank})')
         if len(places) > 1:
             yield f'  {key}: ' + '; '.join(
-                f'{value} on {_in_short(where)}' for value, where in places.items())
-
-
-def _in_short(places):
-    shown = ', '.join(places[:_MAX_PLACES])
-    n_more = len(places) - _MAX_PLACES
-    return shown if n_more <= 0 else f'{shown} and {n_more} more'
+                f'{value} on {in_short(where)}' for value, where in places.items())

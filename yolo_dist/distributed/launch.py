@@ -30,7 +30,7 @@ _ABORT_SECONDS = 10
 stop_request = StopRequest()
 
 
-class _SharedInputError(InputError):
+class SharedInputError(InputError):
     """An input error that every process of the job knows of."""
 
 
@@ -86,7 +86,7 @@ def run_job(main):
     _share_cores(world)
     try:
         status = main()
-    except _SharedInputError as error:
+    except SharedInputError as error:
         if world.rank == 0:
             print(f'error: {error}', file=sys.stderr, flush=True)
         status = 2
@@ -161,7 +161,7 @@ def fail_together():
     distinct = {text: host for text, host in reversed(found) if text is not None}
     if distinct:
         # What the root does not see is said with a host that does.
-        raise _SharedInputError('\n'.join(
+        raise SharedInputError('\n'.join(
             text if text == found[0][0] else f'{text} (on {host})'
             for text, host in reversed(distinct.items())))
 

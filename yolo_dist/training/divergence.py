@@ -4,9 +4,7 @@ import platform
 
 import numpy as np
 
-from yolo_dist.errors import TrainingDiverged
-
-_MAX_SHOWN = 3
+from yolo_dist.errors import TrainingDiverged, in_short
 
 
 def is_finite(array):
@@ -21,19 +19,6 @@ def is_finite(array):
     flat = array.reshape(-1)
     # A sum of squares may overflow where no element does.
     return bool(np.isfinite(float(flat.dot(flat))) or (abs(flat) < np.inf).all())
-
-
-def in_short(names):
-    """Join names, the first three of them.
-
-    Args:
-        names (list of str): The names.
-
-    Returns:
-        str: Such as ``a, b, c and 4 more``.
-    """
-    shown = ', '.join(names[:_MAX_SHOWN])
-    return shown if len(names) <= _MAX_SHOWN else f'{shown} and {len(names) - _MAX_SHOWN} more'
 
 
 def raise_diverged(what, own, *, comm, updater, iteration):

@@ -6,8 +6,8 @@ import chainer
 import numpy as np
 from chainer.training.updaters import StandardUpdater
 
-from yolo_dist.errors import GradientOverflow
-from yolo_dist.training.divergence import in_short, raise_diverged
+from yolo_dist.errors import GradientOverflow, in_short
+from yolo_dist.training.divergence import raise_diverged
 
 
 class TrainUpdater(StandardUpdater):

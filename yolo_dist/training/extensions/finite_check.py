@@ -2,7 +2,8 @@ import numpy as np
 from chainer import training
 from chainer.backends import cuda
 
-from yolo_dist.training.divergence import in_short, is_finite, raise_diverged
+from yolo_dist.errors import in_short
+from yolo_dist.training.divergence import is_finite, raise_diverged
 
 
 class FiniteCheck(training.Extension):
