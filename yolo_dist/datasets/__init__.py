@@ -1,7 +1,7 @@
 """Examples as stored: image files and their annotations, nothing resized or altered."""
 
 from yolo_dist.datasets.check_images import Finding, check_images
-from yolo_dist.datasets.encoded_image import EncodedImage
+from yolo_dist.datasets.encoded_image import IMAGE_SUFFIXES, EncodedImage
 from yolo_dist.datasets.file_tree import is_data_there, open_file_tree, pack_files
 from yolo_dist.datasets.fingerprint import fingerprint
 from yolo_dist.datasets.fit_anchors import box_sizes, fit_anchors, mean_iou
@@ -20,10 +20,10 @@ from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES, VOCDetectionDataset
 
 __all__ = [
-    'DIGIT_NAMES', 'VOC_CLASS_NAMES', 'EncodedImage', 'Finding', 'LabelledImageDataset',
-    'SyntheticClassification', 'SyntheticDetection', 'VOCDetectionDataset', 'box_sizes',
-    'check_images', 'decode_image', 'fingerprint', 'fit_anchors', 'format_voc_annotation',
-    'is_data_there', 'load_imagenet', 'load_mini_sources', 'make_mini_imagenet', 'make_mini_voc',
-    'mean_iou', 'open_file_tree', 'pack_files', 'raise_problems', 'read_coco', 'read_image',
-    'read_yolo_labels', 'write_voc_set',
+    'DIGIT_NAMES', 'IMAGE_SUFFIXES', 'VOC_CLASS_NAMES', 'EncodedImage', 'Finding',
+    'LabelledImageDataset', 'SyntheticClassification', 'SyntheticDetection',
+    'VOCDetectionDataset', 'box_sizes', 'check_images', 'decode_image', 'fingerprint',
+    'fit_anchors', 'format_voc_annotation', 'is_data_there', 'load_imagenet', 'load_mini_sources',
+    'make_mini_imagenet', 'make_mini_voc', 'mean_iou', 'open_file_tree', 'pack_files',
+    'raise_problems', 'read_coco', 'read_image', 'read_yolo_labels', 'write_voc_set',
 ]

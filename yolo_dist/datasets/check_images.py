@@ -3,6 +3,8 @@ import collections
 import concurrent.futures
 from typing import NamedTuple
 
+import chainer
+
 from yolo_dist.datasets.encoded_image import MAX_PIXELS, EncodedImage
 from yolo_dist.datasets.image_headers import (
     JPEG_START,
@@ -11,6 +13,7 @@ from yolo_dist.datasets.image_headers import (
     parse_jpeg_header,
     png_size,
 )
+from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
 
 # Headers are in the first kilobytes, but for long comments and thumbnails.
@@ -37,6 +40,22 @@ class Finding(NamedTuple):
     message: str
 
 
+class CheckedDataset(chainer.dataset.DatasetMixin):
+    """A data set whose examples can be looked at before training.
+
+    A subclass defines ``examine(i, decode=False)``, which yields the findings of an example.
+    """
+
+    def check(self):
+        """Look at every example as :func:`check_images` does.
+
+        Raises:
+            InputError: If an example cannot be used; lists up to five problems.
+        """
+        raise_problems(finding.message for finding in check_images(self)
+                       if finding.kind == 'bad example')
+
+
 def check_images(dataset, *, decode=False, indices=None, progress=None):
     """Look at examples of a data set without training on them.
 
@@ -48,7 +67,7 @@ def check_images(dataset, *, decode=False, indices=None, progress=None):
 
     Args:
         dataset: A data set of this package.
-        decode (bool): Whether to decode the images, too.
+        decode (bool): Whether the images are also decoded.
         indices (sequence of int): Which examples; ``None`` means all.
         progress (callable): Called with the number of examples that were looked at since the
             last call.
@@ -70,6 +89,26 @@ def check_images(dataset, *, decode=False, indices=None, progress=None):
             if progress is not None:
                 progress(len(task))
     return findings
+
+
+def read_image_file(tree, path):
+    """Read an image file of a data set.
+
+    Args:
+        tree (FolderTree or PackedTree): Where the file is.
+        path (str): Relative to the root of ``tree``.
+
+    Returns:
+        bytes: All of it.
+
+    Raises:
+        InputError: If it is missing or cannot be read.
+    """
+    try:
+        return tree.read(path)
+    except OSError as error:
+        raise InputError(f'{tree.root}/{path}: the image cannot be read ({error.strerror}); check '
+                         'the path and the list it comes from') from error
 
 
 def look_at_image(tree, path):

@@ -16,6 +16,9 @@ from yolo_dist.errors import InputError
 # OpenCV has a limit of its own for other formats, 2^30.
 MAX_PIXELS = 1 << 28
 
+# Endings of the image files of a data set, in lower case.
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+
 # What simplejpeg turns into RGB; CMYK and YCCK are left to OpenCV.
 _JPEG_COLOURS = {'YCbCr', 'RGB', 'Gray'}
 # Below this simplejpeg could find a smaller scale that gives as many pixels.

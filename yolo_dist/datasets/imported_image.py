@@ -9,7 +9,7 @@ import numpy as np
 
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.datasets.voc_annotation import format_voc_annotation
-from yolo_dist.datasets.voc_detection_dataset import IMAGE_SUFFIXES, overhang
+from yolo_dist.datasets.voc_detection_dataset import VOC_IMAGE_SUFFIXES, overhang
 from yolo_dist.errors import InputError
 from yolo_dist.whole_files import write_whole
 
@@ -134,7 +134,7 @@ def write_voc_set(directory, images, *, progress):
         root.mkdir(parents=True)
         for image in images:
             # The content tells the format, so an ending that VOC does not know does no harm.
-            suffix = image.path.suffix if image.path.suffix in IMAGE_SUFFIXES else '.jpg'
+            suffix = image.path.suffix if image.path.suffix in VOC_IMAGE_SUFFIXES else '.jpg'
             picture = root / f'JPEGImages/{image.id}{suffix}'
             annotation = root / f'Annotations/{image.id}.xml'
             for path in (picture, annotation):

@@ -1,21 +1,20 @@
 """Images with one class label each."""
 import copy
 
-import chainer
 import numpy as np
 
 from yolo_dist.datasets.check_images import (
+    CheckedDataset,
     Finding,
-    check_images,
     look_at_image,
+    read_image_file,
     repeated,
 )
 from yolo_dist.datasets.encoded_image import EncodedImage
-from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
 
 
-class LabelledImageDataset(chainer.dataset.DatasetMixin):
+class LabelledImageDataset(CheckedDataset):
     """Image files and the class of each.
 
     An example is ``(img, label)``: ``img`` uint8 ``(3, H, W)`` in [0, 255], RGB, of the file's
@@ -60,12 +59,7 @@ class LabelledImageDataset(chainer.dataset.DatasetMixin):
         Raises:
             InputError: If the file is missing or no image.
         """
-        try:
-            data = self.tree.read(self._paths[i])
-        except OSError as error:
-            raise InputError(f'{self.image_path(i)}: the image cannot be read '
-                             f'({error.strerror}); check the path and the list it comes from'
-                             ) from error
+        data = read_image_file(self.tree, self._paths[i])
         return EncodedImage(data, self.image_path(i)), self.labels[i]
 
     def image_path(self, i):
@@ -119,11 +113,3 @@ class LabelledImageDataset(chainer.dataset.DatasetMixin):
                 look_at_image(self.tree, self._paths[i])
         except InputError as error:
             yield Finding(i, 'bad example', str(error))
-
-    def check(self):
-        """Look at every image as :func:`~yolo_dist.datasets.check_images` does.
-
-        Raises:
-            InputError: If anything is wrong; lists up to five problems.
-        """
-        raise_problems(finding.message for finding in check_images(self))

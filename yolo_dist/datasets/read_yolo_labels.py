@@ -5,13 +5,13 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
+from yolo_dist.datasets.encoded_image import IMAGE_SUFFIXES
 from yolo_dist.datasets.imported_image import (
     ImportedImage,
     ImportedObject,
     find_problems,
     image_size,
 )
-from yolo_dist.datasets.load_imagenet import IMAGE_SUFFIXES
 from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
 

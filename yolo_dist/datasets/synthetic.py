@@ -1,10 +1,10 @@
-"""Made-up sets, for measuring speed without files: smooth noise under arbitrary labels."""
+"""Synthetic sets, for measuring speed without files: smooth noise under arbitrary labels."""
 import functools
 
-import chainer
 import cv2
 import numpy as np
 
+from yolo_dist.datasets.check_images import CheckedDataset
 from yolo_dist.datasets.voc_detection_dataset import VOC_CLASS_NAMES
 
 _N_BASE_IMAGES = 8
@@ -25,7 +25,7 @@ def _base_images():
     return images
 
 
-class _Synthetic(chainer.dataset.DatasetMixin):
+class _Synthetic(CheckedDataset):
     def __init__(self, n_examples, class_names):
         self._n_examples = n_examples
         self.class_names = tuple(class_names)
@@ -49,9 +49,6 @@ class _Synthetic(chainer.dataset.DatasetMixin):
     def examine(self, i, *, decode=False):
         """Nothing can be wrong with it."""
         return ()
-
-    def check(self):
-        """Nothing can be wrong with it."""
 
 
 class SyntheticClassification(_Synthetic):

@@ -3,13 +3,17 @@ import copy
 import unicodedata
 from pathlib import PurePosixPath
 
-import chainer
 import numpy as np
 
-from yolo_dist.datasets.check_images import Finding, check_images, look_at_image, repeated
-from yolo_dist.datasets.encoded_image import EncodedImage
+from yolo_dist.datasets.check_images import (
+    CheckedDataset,
+    Finding,
+    look_at_image,
+    read_image_file,
+    repeated,
+)
+from yolo_dist.datasets.encoded_image import IMAGE_SUFFIXES, EncodedImage
 from yolo_dist.datasets.file_tree import open_file_tree
-from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.datasets.text import is_left_by_system, read_lines, shown
 from yolo_dist.datasets.voc_annotation import parse_voc_annotation
 from yolo_dist.errors import InputError
@@ -19,8 +23,8 @@ VOC_CLASS_NAMES = (
     'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
     'train', 'tvmonitor')
 
-_LOWER_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
-IMAGE_SUFFIXES = (*_LOWER_SUFFIXES, *(suffix.upper() for suffix in _LOWER_SUFFIXES))
+# As a file system that tells cases apart has them.
+VOC_IMAGE_SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
 
 # How far a box may stick out and still be cut off at the edge: rounding, and tools that count
 # from another corner. More than that is a box of another image.
@@ -28,7 +32,7 @@ _MAX_OVERHANG_PX = 2
 _MAX_OVERHANG_SHARE = 0.02
 
 
-class VOCDetectionDataset(chainer.dataset.DatasetMixin):
+class VOCDetectionDataset(CheckedDataset):
     """Images with boxes, in the layout of Pascal VOC.
 
     An example is ``(img, bbox, label, difficult)``:
@@ -115,11 +119,7 @@ class VOCDetectionDataset(chainer.dataset.DatasetMixin):
         """
         path = self.image_path(i)
         annotation = self._read_annotation(i)
-        try:
-            data = self.tree.read(self._image_file(i))
-        except OSError as error:
-            raise InputError(f'{path}: the image cannot be read ({error.strerror}); check the '
-                             'path and the list it comes from') from error
+        data = read_image_file(self.tree, self._image_file(i))
         img = EncodedImage(data, path)
         if annotation.size_hw not in (None, img.shape[1:]) and (
                 annotation.size_hw == img.shape[:0:-1]):
@@ -233,18 +233,9 @@ class VOCDetectionDataset(chainer.dataset.DatasetMixin):
                                     != PurePosixPath(self._examples[i][1]).name):
             yield Finding(i, 'file name', f'{path}: <filename> is {shown(annotation.filename)}')
 
-    def check(self):
-        """Look at every example as :func:`~yolo_dist.datasets.check_images` does.
-
-        Raises:
-            InputError: If anything is wrong; lists up to five problems.
-        """
-        raise_problems(finding.message for finding in check_images(self)
-                       if finding.kind == 'bad example')
-
     def _image_file(self, i):
         folder, id_ = self._examples[i]
-        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in IMAGE_SUFFIXES]
+        files = [f'{folder}/JPEGImages/{id_}{suffix}' for suffix in VOC_IMAGE_SUFFIXES]
         return next((file for file in files if self.tree.is_file(file)), files[0])
 
     def _annotation_file(self, i):
@@ -289,7 +280,7 @@ def _image_id(tree, folder, text):
     """Return the name of an image without ending and folder, which some lists have."""
     id_ = text.strip('"').replace('\\', '/').rpartition('JPEGImages/')[2].removeprefix('./')
     stem = id_.removesuffix(PurePosixPath(id_).suffix)
-    has_ending = PurePosixPath(id_).suffix.lower() in (*_LOWER_SUFFIXES, '.xml')
+    has_ending = PurePosixPath(id_).suffix.lower() in (*IMAGE_SUFFIXES, '.xml')
     if has_ending and not tree.is_file(f'{folder}/Annotations/{id_}.xml'):
         return stem
     return id_

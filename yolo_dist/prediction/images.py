@@ -8,11 +8,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from yolo_dist.datasets import read_image
+from yolo_dist.datasets import IMAGE_SUFFIXES, read_image
 from yolo_dist.errors import InputError
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.jp2',
-                  '.avif', '.ppm', '.pgm', '.pbm')
+_PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, '.gif', '.jp2', '.avif', '.ppm', '.pgm', '.pbm')
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv',
                   '.flv', '.ogv', '.3gp', '.mts', '.m2ts')
 
@@ -90,8 +89,8 @@ def find_pictures(paths):
             found = list(_files_in(path))
             if not found:
                 raise InputError(f'{path}: the folder holds neither pictures nor videos; '
-                                 f'expected files with endings such as {IMAGE_SUFFIXES[0]}, '
-                                 f'{IMAGE_SUFFIXES[2]} or {VIDEO_SUFFIXES[0]}')
+                                 f'expected files with endings such as {_PICTURE_SUFFIXES[0]}, '
+                                 f'{_PICTURE_SUFFIXES[2]} or {VIDEO_SUFFIXES[0]}')
         elif os.path.exists(path):
             found = [(path, os.path.basename(path))]
         else:
@@ -107,7 +106,7 @@ def _files_in(folder):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         for name in sorted(files):
             path = os.path.join(place, name)
-            if name.lower().endswith(IMAGE_SUFFIXES + VIDEO_SUFFIXES) and name[0] != '.':
+            if name.lower().endswith(_PICTURE_SUFFIXES + VIDEO_SUFFIXES) and name[0] != '.':
                 yield path, Path(path).relative_to(folder).as_posix()
 
 

@@ -183,7 +183,7 @@ SPEED_UPS = [name for name, (_, fill) in PAGES.items() if fill is _speed_up]
 def _predictions(experiment, site):
     """Lines of the speed-up model, and what must be said of them."""
     workload = paper_workloads(site.gpu)[experiment.name]
-    # Made-up images have the same network and batch, so the same speed but for reading.
+    # Synthetic images have the same network and batch, so the same speed but for reading.
     same_work = [record for record in experiment.records
                  if set(record.changed) <= {'data.n_synthetic_examples'}]
     one = measured_points(same_work).get(1)

@@ -37,8 +37,8 @@ def load_datasets(config):
     """Open both sets; labels of the second follow the class folders of the first."""
     data = config.data
     if data.n_synthetic_examples is not None:
-        made_up = SyntheticClassification(data.n_synthetic_examples, config.model.n_class)
-        return made_up, made_up
+        synthetic = SyntheticClassification(data.n_synthetic_examples, config.model.n_class)
+        return synthetic, synthetic
     train = load_imagenet(data.root, data.train, ignore_classes=data.ignore_classes)
     val = load_imagenet(data.root, data.val, class_names=train.class_names,
                         ignore_classes=data.ignore_classes)
