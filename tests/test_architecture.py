@@ -38,7 +38,7 @@ RULES = {
     'tasks': {'datasets', 'drawing', 'evaluators', 'formats', 'links', 'transforms'},
     'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
-    'inspection': {'datasets', 'drawing', 'links', 'tasks', 'training'},
+    'inspection': {'datasets', 'drawing', 'links', 'tasks', 'training', 'whole_files'},
     'jobs': {'config', 'datasets', 'planning', 'runs', 'whole_files'},
     'prediction': {'config', 'datasets', 'formats', 'links', 'runs', 'tasks', 'whole_files'},
     'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',

@@ -125,8 +125,8 @@ def _train(config, results, lock, *, resume, tensorboard):
             if resume and not is_done:
                 snapshot, passed_over = find_whole_snapshot(results.path, config)
     # Not the whole of config: where the data lie is each host's own.
-    is_done, snapshot, section = launch.tell_all((is_done, snapshot, config.model))
-    config = config.model_copy(update={'model': section})
+    is_done, snapshot, model_section = launch.tell_all((is_done, snapshot, config.model))
+    config = config.model_copy(update={'model': model_section})
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
@@ -280,9 +280,12 @@ def print_plan(argv=None):
     arguments = parse_arguments(argv)
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                          results=arguments.results)
-    print(plan(config, images_per_second=arguments.images_per_second))
+    datasets = None
     if config.data.n_synthetic_examples is None and is_data_there(config.data.root):
         datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
+    print(plan(config, images_per_second=arguments.images_per_second,
+               datasets=None if datasets is None else tuple(datasets.values())))
+    if datasets is not None:
         data_check = check_data(datasets, decodes=False)
         data_check.settle(config, datasets, None, writes=False)
         for line in data_check.lines:

@@ -63,6 +63,21 @@ def cannot_write(path, error):
                       'or name another place')
 
 
+def make_folder(path):
+    """Make a folder and those above it, where they are not there.
+
+    Args:
+        path (~pathlib.Path): The folder.
+
+    Raises:
+        InputError: If the operating system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def check_writable(path):
     """Check that a file can be written, before there is anything to write.
 
@@ -74,7 +89,7 @@ def check_writable(path):
     """
     path = pathlib.Path(path)
     if path.is_dir():
-        raise InputError(f'{path}: is a folder, but a file is to be written there')
+        raise InputError(f'{path}: cannot be written, because it is a folder; name a file')
     trial = path.with_name(f'.{path.name}{_MARK}{secrets.token_hex(4)}')
     try:
         trial.write_bytes(b'0')

@@ -1,18 +1,17 @@
 """What all figures share: files, colours, legends, words on axes without data."""
 
 import contextlib
-import functools
 import math
 import pathlib
 import sys
 import warnings
 
 import matplotlib
-from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from yolo_dist.drawing.fonts import fallback_fonts
 from yolo_dist.whole_files import write_whole
 
 # Of Okabe and Ito: told apart with any colour vision. Without yellow, too pale for a line, and
@@ -67,30 +66,13 @@ def write_figure(figure, file, kind='png'):
     texts = [text for text in figure.findobj(Text) if text not in powers]
     for text in texts:
         text.set_parse_math(False)
-    fonts = _fonts_for(frozenset(''.join(text.get_text() for text in texts)))
+    fonts = fallback_fonts(frozenset(''.join(text.get_text() for text in texts)))
     settings = {'svg.hashsalt': 'yolo_dist',
                 'font.sans-serif': [*matplotlib.rcParams['font.sans-serif'], *fonts]}
     empty = {'png': ('Software',), 'svg': ('Date', 'Creator')}[kind]
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Glyph .* missing')
         figure.savefig(file, format=kind, dpi=110, metadata=dict.fromkeys(empty))
-
-
-@functools.cache
-def _fonts_for(letters):
-    """Return installed fonts for those letters that matplotlib's own font does not have."""
-    def letters_of(path):
-        return set(map(chr, font_manager.get_font(path).get_charmap()))
-
-    missing = {letter for letter in letters if letter.isprintable()}
-    missing -= letters_of(font_manager.findfont('DejaVu Sans'))
-    fonts = []
-    for font in font_manager.fontManager.ttflist if missing else []:
-        # The last resort has a sign for each script, no letters.
-        if 'resort' not in font.name.lower() and missing & (found := letters_of(font.fname)):
-            fonts.append(font.name)
-            missing -= found
-    return fonts
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import pathlib
 import warnings
 
 import matplotlib
-from matplotlib.font_manager import findSystemFonts
+from matplotlib.font_manager import findfont, findSystemFonts, fontManager
 from matplotlib.ft2font import FT2Font
 from PIL import ImageFont
 
@@ -38,6 +38,27 @@ def _find_file(characters):
     if not all(map(str.isprintable, characters)):
         return None
     return next((path for path in _files() if codes <= _codes(path)), None)
+
+
+@functools.cache
+def fallback_fonts(letters):
+    """Name installed fonts for the letters that matplotlib's own font does not have.
+
+    Args:
+        letters (frozenset of str): Letters of any script.
+
+    Returns:
+        list of str: Names, as matplotlib's setting ``font.sans-serif`` takes them.
+    """
+    missing = {ord(letter) for letter in letters if letter.isprintable()}
+    missing -= _codes(findfont('DejaVu Sans'))
+    fonts = []
+    for font in fontManager.ttflist if missing else []:
+        # The last resort has a sign for each script, no letters.
+        if 'resort' not in font.name.lower() and missing & (found := _codes(font.fname)):
+            fonts.append(font.name)
+            missing -= found
+    return fonts
 
 
 def _files():

@@ -1,6 +1,5 @@
 """The data of an experiment: counts, sizes, faults, anchors, and training pictures."""
 import pathlib
-import tempfile
 
 import numpy as np
 import yaml
@@ -13,6 +12,7 @@ from yolo_dist.inspection.table import format_table
 from yolo_dist.tasks import get_task
 from yolo_dist.training.sampler import TrainingStream, create_input_size_schedule
 from yolo_dist.training.schedules import n_training_iterations
+from yolo_dist.whole_files import check_writable, make_folder
 
 _N_PICTURES = 24
 _QUANTILES = (0, 10, 50, 90, 100)
@@ -37,12 +37,8 @@ def inspect_data(config, directory):
         InputError: If a set cannot be opened, or ``directory`` cannot be written.
     """
     directory = pathlib.Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError as error:
-        raise InputError(f'{directory}: cannot be written ({error.strerror}); name another place '
-                         'by --out') from error
+    make_folder(directory)
+    check_writable(directory / 'contact_sheet.jpg')
     train, val = get_task(config).load_datasets(config)
     surveys = {'train': survey(train, 'train'), 'val': survey(val, 'val')}
     lines = _describe_images(surveys)

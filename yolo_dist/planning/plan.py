@@ -119,7 +119,7 @@ class Plan:
         return self.images_per_second and n_images / self.images_per_second / 3600
 
 
-def plan(config, *, images_per_second=None, n_processes=None):
+def plan(config, *, images_per_second=None, n_processes=None, datasets=None):
     """Work out what a run will take.
 
     Args:
@@ -127,6 +127,8 @@ def plan(config, *, images_per_second=None, n_processes=None):
         images_per_second (float): Speed of the whole job, for its hours; ``None``
             leaves them out.
         n_processes (int): P; ``None`` is one process for each worker.
+        datasets (tuple): Training and held-out set, where they are open; ``None`` opens them if
+            they are there.
 
     Returns:
         Plan: Its numbers.
@@ -135,7 +137,7 @@ def plan(config, *, images_per_second=None, n_processes=None):
         InputError: If the data are neither there nor a public set, or a batch is
             larger than the training set.
     """
-    source, n_train, n_val = _dataset_sizes(config)
+    source, n_train, n_val = _dataset_sizes(config, datasets)
     check_batch_fits(config, n_train)
     n_iterations = n_training_iterations(config, n_train)
     warmup_images = config.schedule.warmup_epochs * n_train
@@ -158,14 +160,14 @@ def plan(config, *, images_per_second=None, n_processes=None):
         images_per_second=images_per_second)
 
 
-def _dataset_sizes(config):
+def _dataset_sizes(config, datasets):
     """Where the data are from, and the numbers of training and held-out images."""
     data = config.data
     if data.n_synthetic_examples is not None:
         return 'synthetic images', data.n_synthetic_examples, data.n_synthetic_examples
     # Of a file that is no data set, loading says what it is.
     if is_data_there(data.root) or pathlib.Path(data.root).exists():
-        train, val = get_task(config).load_datasets(config)
+        train, val = datasets or get_task(config).load_datasets(config)
         return f'counted in {data.root}', len(train), len(val)
     source = f'published sizes, as there is no {data.root} here'
     if config.task == 'classification' and config.model.n_class == _IMAGENET['n_class']:

@@ -1,13 +1,11 @@
 """What a prediction leaves: pictures, files of Pascal VOC, JSON."""
-import contextlib
-import os
 from pathlib import Path
 
 import cv2
 
 from yolo_dist.errors import InputError
 from yolo_dist.runs.run_directory import write_json, write_utf8
-from yolo_dist.whole_files import write_whole
+from yolo_dist.whole_files import check_writable, make_folder, write_whole
 
 _PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 _MAX_JPEG_SIDE_PX = 65_500
@@ -29,15 +27,12 @@ class Outputs:
         self._directory = None if directory is None else Path(directory)
         self._json_file = None if json_file is None else Path(json_file)
         if self._directory is not None:
-            with _named(self._directory):
-                self._directory.mkdir(parents=True, exist_ok=True)
-                if any(self._directory.iterdir()):
-                    raise InputError(f'{directory}: is not empty; choose another place for the '
-                                     'outputs, or remove what is there')
+            make_folder(self._directory)
+            if any(self._directory.iterdir()):
+                raise InputError(f'{directory}: is not empty; choose another place for the '
+                                 'outputs, or remove what is there')
         if self._json_file is not None:
-            if self._json_file.is_dir() or not os.access(self._json_file.parent, os.W_OK):
-                raise InputError(f'{json_file}: cannot be written; expected a file in a folder '
-                                 'that exists and may be written')
+            check_writable(self._json_file)
 
     @property
     def wants_pictures(self):
@@ -60,10 +55,9 @@ class Outputs:
         settings = () if path.suffix.lower() == '.png' else (
             cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
         _, data = cv2.imencode(path.suffix.lower(), pixels, settings)
-        with _named(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with write_whole(path) as partial:
-                partial.write_bytes(data)
+        make_folder(path.parent)
+        with write_whole(path) as partial:
+            partial.write_bytes(data)
 
     def write_voc(self, records, class_names):
         """Write ``comp4_det_test_<class>.txt`` of each class, as VOC's development kit reads it.
@@ -81,13 +75,11 @@ class Outputs:
                 lines[found['label']].append(_voc_line(record, found))
         for name, of_class in zip(class_names, lines):
             path = self._directory / f'comp4_det_test_{name.replace("/", "%2F")}.txt'
-            with _named(path):
-                write_utf8(path, ''.join(of_class))
+            write_utf8(path, ''.join(of_class))
 
     def write_json(self, content):
         """Write the JSON file."""
-        with _named(self._json_file):
-            write_json(self._json_file, content)
+        write_json(self._json_file, content)
 
 
 def _voc_line(record, found):
@@ -96,12 +88,3 @@ def _voc_line(record, found):
                min(bbox['x_max'] + 1, width), min(bbox['y_max'] + 1, height))
     return (f'{record["image_id"]} {found["score"]:.6f} '
             + ' '.join(f'{corner:.2f}' for corner in corners) + '\n')
-
-
-@contextlib.contextmanager
-def _named(path):
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written ({error.strerror}); choose another '
-                         'place') from None

@@ -131,10 +131,24 @@ def _silent_seconds(directory):
 
 
 @functools.cache
+def boot_id():
+    """Tell the start of this host's kernel from all others.
+
+    Hosts may share a name, starts of a kernel do not.
+
+    Returns:
+        str: An identifier; ``None`` where the system gives none.
+    """
+    try:
+        return pathlib.Path('/proc/sys/kernel/random/boot_id').read_text(encoding='utf-8').strip()
+    except OSError:
+        return None
+
+
+@functools.cache
 def _machine():
     try:
-        boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text(encoding='utf-8').strip()
-        return f'{boot} {os.readlink("/proc/self/ns/pid")}'
+        return f'{boot_id() or platform.node()} {os.readlink("/proc/self/ns/pid")}'
     except OSError:
         return platform.node()
 

@@ -10,6 +10,7 @@ import threading
 import time
 
 from yolo_dist.errors import InputError
+from yolo_dist.runs.heartbeat import boot_id
 from yolo_dist.whole_files import cannot_write
 
 _SECONDS_BETWEEN_BEATS = 5
@@ -117,11 +118,8 @@ class RunLock:
 
 
 def _this_process():
-    # Hosts may share a name, starts of a kernel do not.
-    boot = pathlib.Path('/proc/sys/kernel/random/boot_id')
-    boot_id = boot.read_text(encoding='utf-8').strip() if boot.exists() else None
-    return {'host': platform.node(), 'boot': boot_id,
-            'process': os.getpid(), 'since': time.strftime('%Y-%m-%d %H:%M:%S %z')}
+    return {'host': platform.node(), 'boot': boot_id(), 'process': os.getpid(),
+            'since': time.strftime('%Y-%m-%d %H:%M:%S %z')}
 
 
 def _read(file):

@@ -37,7 +37,7 @@ from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
 from yolo_dist.runs.heartbeat import begin_heartbeat
-from yolo_dist.whole_files import cannot_write, write_whole
+from yolo_dist.whole_files import make_folder, write_whole
 
 # Keys that say where things lie, how fast they are read and how a run is watched: what is
 # computed does not depend on them. All others do not change on a resume, and the report names
@@ -125,11 +125,8 @@ def write_details(folder, details):
     Returns:
         dict: ``details``.
     """
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
     write_json(folder / 'details.json', details)
     return details
 
