@@ -24,8 +24,9 @@ def parse_arguments(argv=None):
         'line for each picture. Exit status: 0; 1 if pictures could not be read, which are '
         'named; 2 if nothing was done, because the command is not right.'))
     parser.add_argument('run', metavar='RUN_OR_WEIGHTS', help=(
-        'a run directory (its weights_final.npz, else its latest snapshot is taken), or a '
-        'weights or snapshot file inside one'))
+        'a run directory (its weights_final.npz, else its latest snapshot is taken), a weights or '
+        'snapshot file inside one, or weights of Darknet, with their .cfg and .names beside '
+        'them'))
     parser.add_argument('pictures', metavar='IMAGE_OR_DIR_OR_VIDEO', nargs='+', help=(
         'picture files, videos, of which every frame is taken, or folders, which are searched '
         'with all folders in them'))

@@ -228,8 +228,8 @@ def _facts(config):
 def _run(trainer, model, results, n_iterations, comm, interruption):
     """Run the trainer and leave the run directory in a state that says how it ended."""
     def tell(number):
-        # At once: mpiexec that is told to end leaves its processes no time for a snapshot. So it
-        # ends them, too, after one of them has failed and said so.
+        # At once, because mpiexec that is told to end leaves its processes no time for a snapshot.
+        # A run that has failed has said so already, and mpiexec then ends the other processes.
         if comm.rank == 0 and results.state() == 'running':
             results.write_status(
                 'stopped', reason=f'told to stop by {signal.Signals(number).name}',

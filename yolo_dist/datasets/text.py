@@ -54,7 +54,7 @@ def shown(text):
 
 
 def is_left_by_system(name):
-    """Tells whether a folder or file is no part of a data set: hidden, or made by a system.
+    """Tell whether a folder or file is no part of a data set: hidden, or made by a system.
 
     Args:
         name (str): Without its folder.

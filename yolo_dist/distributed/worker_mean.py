@@ -11,7 +11,7 @@ that it does not depend on how many workers a process carries where that is a po
 two. The order of NCCL's sum depends on its version and on the machine.
 
 The communicators here are ChainerMN's with that mean for ``multi_node_mean_grad``, so
-that ``chainermn.create_multi_node_optimizer`` works as ever: of the workers of a
+that ``chainermn.create_multi_node_optimizer`` works unchanged: of the workers of a
 process, all but the last hand in their gradients by ``accumulate``, and the last one's
 ``optimizer.update`` finishes the mean.
 """

@@ -172,7 +172,7 @@ class YOLOBase(chainer.Chain):
 
 
 def are_sizes(anchors):
-    """Tells whether anchors are pairs ``(height, width)`` of finite numbers above 0.
+    """Tell whether anchors are pairs ``(height, width)`` of finite numbers above 0.
 
     Args:
         anchors: Of one scale.

@@ -108,7 +108,7 @@ def _table_2(experiment, site):
         for row, value in reported_values(rows, _MAP).items()})
 
 
-def _table_2_in_small(experiment, site):
+def _table_2_scaled_down(experiment, site):
     # The paper's values are of another set, and stand in table2.yaml. A row stands for the one
     # there that has as many times the workers of the smallest.
     ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
@@ -169,9 +169,9 @@ PAGES = {
     'fig5': ('Fig. 5: speed-up of Darknet53 on ImageNet', _speed_up),
     'fig6': ('Fig. 6: training loss of YOLOv3 on Pascal VOC', _loss),
     'fig7': ('Fig. 7: speed-up of YOLOv3 on Pascal VOC', _speed_up),
-    'mini_table2': ('Table 2 in miniature', _table_2_in_small),
-    'mini_fig3': ('Fig. 3 in miniature', _accuracy),
-    'mini_fig4': ('Fig. 4 in miniature', _accuracy),
+    'mini_table2': ('Table 2 scaled down', _table_2_scaled_down),
+    'mini_fig3': ('Fig. 3 scaled down', _accuracy),
+    'mini_fig4': ('Fig. 4 scaled down', _accuracy),
     'study_lr_rule': ('Learning rate, loss normalisation and workers', _outcomes),
     'study_fp16_sum': ('Sums of gradients in float16', _overflows),
 }

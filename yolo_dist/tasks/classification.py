@@ -159,7 +159,7 @@ def format_details(details):
 
 
 def draw_examples(val, results):
-    """Draws held-out images under their predicted class."""
+    """Draw held-out images under their predicted class."""
     return draw_sheet([_picture(val, i, results[i]) for i in spread_indices(len(val))],
                       'held-out images')
 

@@ -206,7 +206,7 @@ def format_details(details):
 
 
 def draw_examples(val, results, thresh=None):
-    """Draws held-out images: the objects, beside them what is detected."""
+    """Draw held-out images with their objects, and beside each what is detected."""
     thresh = find_score_thresh(results) if thresh is None else thresh
     pictures = []
     for i in spread_indices(len(val), 10):

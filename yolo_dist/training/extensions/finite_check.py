@@ -10,8 +10,8 @@ class FiniteCheck(training.Extension):
     """Ends training in the iteration in which a loss is not finite, in all processes alike.
 
     Costs an all-reduce of one number. On a GPU the losses are those of the iteration before,
-    which are there without waiting. Where a snapshot follows, weights and the optimizer's state
-    are looked at, too. Gradients are looked at in their mean, before they move a weight: see
+    which are there without waiting. Weights and the optimizer's state are also looked at where a
+    snapshot follows. Gradients are looked at in their mean, before they move a weight: see
     :class:`~yolo_dist.distributed.naive.WorkersNaiveCommunicator`.
 
     Args:
