@@ -190,5 +190,5 @@ def _shared_images(datasets):
     known = set(train.example_names())
     n_shared = sum(name in known for name in val.example_names())
     if n_shared:
-        yield (f'{HELD_OUT}: {n_shared:,} of its {len(val):,} images are also training images: '
+        yield (f'{HELD_OUT}: {n_shared:,} of its {len(val):,} images are training images, too: '
                'what is measured on them says little of others')
