@@ -23,6 +23,8 @@ SETTINGS = {
     'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
     'PRTE_MCA_rmaps_default_mapping_policy': ':oversubscribe',
     'PRTE_MCA_hwloc_default_binding_policy': 'none',
+    # More processes than cores: who waits lets others compute.
+    'OMPI_MCA_mpi_yield_when_idle': '1',
     'OPENBLAS_NUM_THREADS': '1',
     'MPLBACKEND': 'agg',
 }
