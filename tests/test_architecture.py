@@ -113,6 +113,13 @@ def parts_imported(path):
     return {name.split('.')[1] for name in imports(path) if name.startswith('yolo_dist.')}
 
 
+def test_a_process_that_draws_and_scores_nothing_starts_without_what_that_needs(python):
+    """Matplotlib and ChainerCV take as long to import as all else of the commands."""
+    done = python('-c', 'import sys, yolo_dist.train, yolo_dist.evaluate, yolo_dist.predict\n'
+                  "print({'matplotlib', 'chainercv', 'numba'} & set(sys.modules))")
+    assert done.stdout.strip() == 'set()', done.stderr
+
+
 def test_every_part_has_a_rule_and_every_rule_a_part():
     """A new folder or file needs a rule, a renamed one does not silently lose its own."""
     assert set(RULES) == {part_of(path) for path in FILES}

@@ -1,7 +1,6 @@
 import importlib.util
 
 import numpy as np
-from chainercv.evaluations import eval_detection_coco
 
 _KEYS = {
     'ap_percent': 'map/iou=0.50:0.95/area=all/max_dets=100',
@@ -33,6 +32,8 @@ def coco_metrics(results):
     if importlib.util.find_spec('pycocotools') is None or all(
             difficult.all() for difficult in gt_difficults):
         return {}
+    from chainercv.evaluations import eval_detection_coco
+
     areas = [(bbox[:, 2:] - bbox[:, :2]).prod(axis=1) for bbox in gt_bboxes]
     found = eval_detection_coco(*predicted, gt_bboxes, gt_labels, areas, gt_difficults)
     return {name: None if np.isnan(found[key]) else 100 * float(found[key])

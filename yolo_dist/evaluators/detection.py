@@ -1,5 +1,4 @@
 import numpy as np
-from chainercv.evaluations import calc_detection_voc_ap, calc_detection_voc_prec_rec
 
 from yolo_dist.evaluators.shards import gather_in_order
 from yolo_dist.training.iterators import iterate_batches
@@ -73,6 +72,8 @@ def precision_recall(results, n_class):
         tuple of lists: For each class precision and recall, float ``(R,)``, 0 to 1; ``None``
         where the set has no such object.
     """
+    from chainercv.evaluations import calc_detection_voc_prec_rec
+
     bboxes, labels, scores, gt_bboxes, gt_labels, gt_difficults = zip(*results)
     precisions, recalls = [None] * n_class, [None] * n_class
     if any(map(len, labels)) or any(map(len, gt_labels)):  # ChainerCV needs one box at least
@@ -97,6 +98,8 @@ def average_precisions(precisions, recalls, use_07_metric):
     Returns:
         list of float: AP in percent, ``None`` where the set has no such object.
     """
+    from chainercv.evaluations import calc_detection_voc_ap
+
     ap = calc_detection_voc_ap(precisions, recalls, use_07_metric=use_07_metric)
     return [None if np.isnan(value) else 100 * float(value) for value in ap]
 

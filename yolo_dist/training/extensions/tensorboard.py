@@ -3,7 +3,6 @@ import io
 
 import numpy as np
 from chainer import training
-from matplotlib.image import imread
 
 from yolo_dist.drawing import tolerate_failure, write_figure
 from yolo_dist.errors import InputError
@@ -68,6 +67,8 @@ class TensorBoard(training.Extension):
 
 
 def _pixels(figure):
+    from matplotlib.image import imread
+
     file = io.BytesIO()
     write_figure(figure, file)
     file.seek(0)
