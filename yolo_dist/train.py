@@ -156,7 +156,7 @@ def _train(config, results, lock, *, resume, tensorboard):
             (lambda found: task.draw_examples(val, found)) if tensorboard else None))
     with fail_together():
         if snapshot is not None:
-            trainer.get_extension('Replay').observation = load_snapshot(snapshot, trainer)
+            trainer.get_extension('AfterResume').observation = load_snapshot(snapshot, trainer)
     workers.share()
     with fail_together():
         if comm.rank == 0:

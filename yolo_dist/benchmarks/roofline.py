@@ -4,8 +4,8 @@ import chainer.links as L
 import numpy as np
 
 from yolo_dist.benchmarks.timing import create_sgemm, ratio
-from yolo_dist.kernels.cpu.convolution import get_geometry
-from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
+from yolo_dist.kernels.cpu.backend_switch import is_cpu_backend_on
+from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
 from yolo_dist.kernels.cpu.threads import parallel_ranges
 from yolo_dist.kernels.cpu.winograd import tile_side
 from yolo_dist.planning.speed_up_model import FORWARD_PASSES_PER_STEP

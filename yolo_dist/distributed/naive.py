@@ -7,7 +7,7 @@ from chainermn.communicators.naive_communicator import NaiveCommunicator
 
 from yolo_dist.distributed.worker_mean import WorkerMeanMixin
 from yolo_dist.errors import GradientOverflow
-from yolo_dist.kernels.cpu.half import add_half, from_half, to_half
+from yolo_dist.kernels.cpu.float16_sum import add_half, from_half, to_half
 
 # A message that stays in the cache is several times as fast. Over a link of 1 Gbit/s Open MPI
 # 5.0.11 takes 1.5 times as long for messages of 1 MB.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import chainer
 import numpy as np
 
-from yolo_dist.kernels.cpu.switch import using_cpu_backend
+from yolo_dist.kernels.cpu.backend_switch import using_cpu_backend
 
 # Two sizes are enough: all feature maps grow with the area of the input, but those behind a
 # global pooling, which stay. At 64 px the last maps still have the pixels that normalisation of

@@ -4,6 +4,7 @@ from chainer import training
 
 from yolo_dist.runs.snapshots import identity
 from yolo_dist.training.extensions import (
+    AfterResume,
     BatchStatisticsMean,
     BestWeights,
     Console,
@@ -12,7 +13,6 @@ from yolo_dist.training.extensions import (
     Float16SumReport,
     LearningRate,
     Log,
-    Replay,
     ReportMean,
     RunIdentity,
     Snapshot,
@@ -90,9 +90,9 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     trainer.extend(RunIdentity(identity(config)))
     snapshot_trigger = any_of(every_epochs(config.run.snapshot_every_epochs, stop_at),
                               interruption.is_due)
-    replay = Replay()
+    after_resume = AfterResume()
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
-                            evaluation_trigger, snapshot_trigger, replay.is_due)
+                            evaluation_trigger, snapshot_trigger, after_resume.is_due)
 
     # Of every process; collective but for the first. The root's snapshot comes before the
     # evaluation.
@@ -104,7 +104,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     trainer.extend(BatchStatisticsMean(workers, comm),
                    trigger=any_of(evaluation_trigger, snapshot_trigger))
     trainer.extend(evaluation, trigger=evaluation_trigger)
-    trainer.extend(replay, name='Replay', trigger=lambda trainer: False)
+    trainer.extend(after_resume, name='AfterResume', trigger=lambda trainer: False)
 
     # Of the root alone.
     if comm.rank == 0:

@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_distortion import ColourDistortion, random_scale
-from yolo_dist.transforms.interleaved import height_width, reduced_warp, to_rgbx
+from yolo_dist.transforms.pixel_layout import height_width, reduced_warp, to_rgbx
 
 
 class ClassificationTrainTransform:

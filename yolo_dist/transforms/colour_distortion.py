@@ -2,7 +2,7 @@
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.transforms.interleaved import GREY
+from yolo_dist.transforms.pixel_layout import GREY
 
 
 class ColourDistortion:

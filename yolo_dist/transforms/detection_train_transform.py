@@ -4,7 +4,7 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_distortion import ColourDistortion
-from yolo_dist.transforms.interleaved import height_width, to_rgbx
+from yolo_dist.transforms.pixel_layout import height_width, to_rgbx
 from yolo_dist.transforms.placement import Placement
 
 # data.c:447-487: relative to the canvas.

@@ -1,5 +1,5 @@
 """The whole image on a canvas of the network's size."""
-from yolo_dist.transforms.interleaved import height_width, to_interleaved, to_planes
+from yolo_dist.transforms.pixel_layout import height_width, to_interleaved, to_planes
 from yolo_dist.transforms.placement import Placement
 
 

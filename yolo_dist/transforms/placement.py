@@ -4,7 +4,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from yolo_dist.transforms.interleaved import GREY, reduced_warp
+from yolo_dist.transforms.pixel_layout import GREY, reduced_warp
 
 
 class Placement(NamedTuple):

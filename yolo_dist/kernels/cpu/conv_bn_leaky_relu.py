@@ -2,9 +2,9 @@ import chainer
 import chainer.functions as F
 import chainer.links as L
 
+from yolo_dist.kernels.cpu.backend_switch import is_cpu_backend_on
 from yolo_dist.kernels.cpu.convolution_2d import n_pixels
 from yolo_dist.kernels.cpu.layout import are_supported
-from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
 
 
 def conv_bn_leaky_relu(x, conv, bn, *, slope):
@@ -27,8 +27,8 @@ def conv_bn_leaky_relu(x, conv, bn, *, slope):
     if not (is_cpu_backend_on() and _is_known(x, conv, bn)
             and (is_training or not chainer.config.enable_backprop)):
         return F.leaky_relu(bn(conv(x)), slope=slope)
+    from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
     from yolo_dist.kernels.cpu.conv_bn_leaky_relu_function import ConvBNLeakyReLUFunction, infer
-    from yolo_dist.kernels.cpu.convolution import get_geometry
     geometry = get_geometry(conv.W.shape, tuple(conv.stride), tuple(conv.pad))
     if not is_training:
         return chainer.as_variable(infer(

@@ -11,7 +11,7 @@ class Snapshot(training.Extension):
     """Writes the whole state of training, before the evaluation, which may fail or be killed.
 
     What comes after it in its iteration (evaluation, log, best weights, curves) is not part of
-    the state. :class:`Replay` does that after a resume.
+    the state. :class:`AfterResume` does that after a resume.
 
     Args:
         directory (pathlib.Path): The run directory.

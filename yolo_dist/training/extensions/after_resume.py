@@ -3,7 +3,7 @@ from chainer import training
 from yolo_dist.training.extensions.snapshot import Snapshot
 
 
-class Replay(training.Extension):
+class AfterResume(training.Extension):
     """Does, after a resume, what comes after the snapshot in the iteration of the snapshot.
 
     Attributes:
