@@ -275,8 +275,10 @@ def on_cores(n):
         os.sched_setaffinity(0, before)
 
 
-@pytest.mark.parametrize('model, dtype', [('darknet19', 'float32'), ('yolo_v3', 'float16')])
-def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype):
+@pytest.mark.parametrize('model, dtype, numbers', [
+    ('darknet19', 'float32', (2, 4, 8)), ('yolo_v3', 'float16', (2,))])
+def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype,
+                                                               numbers):
     """K = 8 on P = 1, 2, 4, 8: weights, statistics, metrics agree to 1e-4 after a few updates.
 
     Each process has one thread: products by two threads differ in their last digit from those
@@ -298,13 +300,14 @@ def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, 
     weights, last = run(1)
     assert last['iteration'] >= 2
     names = ('W', 'gamma', 'avg_mean', 'avg_var')
-    for n in (2, 4, 8):
+    for n in numbers:
         others, other_last = run(n)
         assert farthest(weights, others, names) < 1e-4
         for key, value in last.items():
             if key.startswith(('val/', 'train/')) or key.endswith('_elements'):
                 assert other_last[key] == pytest.approx(value, rel=1e-4), key
-    assert farthest(weights, run(2, n_workers=4)[0], names) > 1e-3
+    if model == 'darknet19':
+        assert farthest(weights, run(2, n_workers=4)[0], names) > 1e-3
 
 
 def test_a_snapshot_goes_on_with_another_number_of_processes(train, tmp_path):
