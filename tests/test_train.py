@@ -335,8 +335,8 @@ def test_128_workers_of_table_2_on_one_process(mpi_job, tmp_path, mini_voc):
                         '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
     assert too_small.returncode == 2
     assert '128 x 1 = 128 images, but the training set has' in too_small.stderr
-    overrides += ['data.n_synthetic_examples=256', 'schedule.epochs=0.5',
-                  'schedule.warmup_epochs=0.4', 'data.root=nowhere']
+    overrides += ['data.n_synthetic_examples=128', 'schedule.epochs=1',
+                  'schedule.warmup_epochs=0.8', 'data.root=nowhere']
     done = mpi_job(1, 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
                    '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
