@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from multiprocessing import forkserver
 
 from yolo_dist.distributed.shared_memory import remove_left_overs, start_without_shared_memory
 from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
@@ -34,10 +35,6 @@ class SharedInputError(InputError):
     """An input error that every process of the job knows of."""
 
 
-def _do_nothing():
-    pass
-
-
 def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
@@ -46,9 +43,7 @@ def _start_forkserver():
     # A signal that asks the job to stop may reach all of its processes. Those that are started
     # here go on with what they are asked for, and end with their parent.
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
-    process = multiprocessing.Process(target=_do_nothing)
-    process.start()
-    process.join()
+    forkserver.ensure_running()
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
