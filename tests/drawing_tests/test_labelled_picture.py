@@ -84,6 +84,13 @@ def test_a_long_name_is_cut_before_its_score(written):
     assert corners[2] <= size[0]
 
 
+def test_a_probability_is_never_cut(written):
+    """Not even its first digit, which would show another one."""
+    for value in ('4.5 %', '24.5 %', '100.0 %'):
+        draw_lines(np.zeros((3, 12000, 96), np.uint8), [f'some long name {value}'])
+        assert written[-1][0].endswith(f'… {value}') and written[-1][0].startswith('s')
+
+
 def test_names_are_drawn_in_a_font_that_has_them(monkeypatch):
     """Greek is no box of a missing letter; where no font has a name, its number stands."""
     monkeypatch.setattr(fonts, '_system_fonts', lambda: [])

@@ -2,6 +2,7 @@
 import colorsys
 import functools
 import math
+import re
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -171,9 +172,9 @@ class _Canvas:
 
 
 def _shortened(text, n_characters):
-    """Cut characters out of a text, before its end, which holds the score."""
-    n_end = min(5, n_characters // 2)
-    return f'{text[:n_characters - n_end]}…{text[len(text) - n_end:]}'
+    """Cut characters out of a name, never out of the score that ends the text."""
+    score = re.search(r'( [\d.]+( %)?)?$', text).group()
+    return f'{text[:max(0, n_characters - len(score))]}…{score}'
 
 
 def _factor(size_hw):
