@@ -52,7 +52,7 @@ setup(
         # ONNX files. onnx_chainer, inside Chainer, writes them.
         'onnx': ['onnx>=1.16'],
         # COCO's AP beside VOC's, computed where it is installed.
-        'coco': ['pycocotools>=2.0.8'],
+        'coco': ['faster-coco-eval>=1.8,<2'],
         # Event files of `train --tensorboard`; TensorBoard itself shows them, from anywhere.
         'tensorboard': ['tensorboardX>=2.6,<3'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
