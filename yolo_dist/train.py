@@ -28,6 +28,7 @@ from yolo_dist.runs.run_directory import (
     run_directory,
     save_npz,
     snapshot_files,
+    take_resolved,
 )
 from yolo_dist.runs.snapshots import describe_npz, find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import (
@@ -37,6 +38,7 @@ from yolo_dist.tasks import (
     add_skipped,
     check_data,
     get_task,
+    load_pretrained,
     n_skipped,
 )
 from yolo_dist.training.extensions import Evaluation, Interruption, check_tensorboard
@@ -113,7 +115,7 @@ def main(argv=None):
 
 
 def _train(config, results, lock, *, resume, tensorboard):
-    is_done, snapshot, passed_over = False, None, []
+    is_done, snapshot, passed_over, resolved = False, None, [], []
     with fail_together():
         communicator.check_launch(config)
         # On a slow file system the others may see an older state, so what the root sees counts.
@@ -124,9 +126,11 @@ def _train(config, results, lock, *, resume, tensorboard):
             is_done = results.state() == 'done'
             if resume and not is_done:
                 snapshot, passed_over = find_whole_snapshot(results.path, config)
+            if not is_done:
+                config, resolved = get_task(config).find_classes(config)
     # Not the whole of config: where the data lie is each host's own.
-    is_done, snapshot, model_section = launch.tell_all((is_done, snapshot, config.model))
-    config = config.model_copy(update={'model': model_section})
+    is_done, snapshot, told = launch.tell_all((is_done, snapshot, config))
+    config = take_resolved(config, told)
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
@@ -153,15 +157,16 @@ def _train(config, results, lock, *, resume, tensorboard):
         train, val = data_check.settle(config, datasets, results.path, writes=comm.rank == 0)
         if comm.rank == 0:
             bad = data_check.bad(TRAINING)
-            config, resolved = task.resolve(config, train.without(bad) if bad else train)
-    config = config.model_copy(update={'model': launch.tell_all(config.model)})
+            config, found = task.resolve(config, train.without(bad) if bad else train)
+            resolved += found
+    config = take_resolved(config, launch.tell_all(config))
     results.config = config
     with fail_together():
         np.random.seed(config.run.seed)
         set_precision(config.model.dtype)
         model = task.build_model(config)
         if snapshot is None and config.model.pretrained is not None:
-            task.load_pretrained(config, model)
+            resolved.append(load_pretrained(config, model))
     if section.multi_node_bn:
         model = communicator.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)
@@ -280,15 +285,16 @@ def print_plan(argv=None):
     arguments = parse_arguments(argv)
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                          results=arguments.results)
-    datasets = None
+    datasets, found = None, []
     if config.data.n_synthetic_examples is None and is_data_there(config.data.root):
+        config, found = get_task(config).find_classes(config)
         datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
     print(plan(config, images_per_second=arguments.images_per_second,
                datasets=None if datasets is None else tuple(datasets.values())))
     if datasets is not None:
         data_check = check_data(datasets, decodes=False)
         data_check.settle(config, datasets, None, writes=False)
-        for line in data_check.lines:
+        for line in (*data_check.lines, *found):
             print(line)
     return 0
 
