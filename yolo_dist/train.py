@@ -28,6 +28,7 @@ from yolo_dist.runs.run_directory import (
     run_directory,
     save_npz,
     snapshot_files,
+    take_resolved,
 )
 from yolo_dist.runs.snapshots import describe_npz, find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import (
@@ -37,6 +38,7 @@ from yolo_dist.tasks import (
     add_skipped,
     check_data,
     get_task,
+    load_pretrained,
     n_skipped,
 )
 from yolo_dist.training.extensions import Evaluation, Interruption, check_tensorboard
@@ -114,7 +116,7 @@ def main(argv=None):
 
 def _train(config, results, lock, *, resume, tensorboard):
     """Train the run in the order that ``docs/architecture.md`` shows."""
-    config, is_done, snapshot, passed_over = _open_run(config, results, lock, resume=resume)
+    config, is_done, snapshot, notes = _open_run(config, results, lock, resume=resume)
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
@@ -129,8 +131,10 @@ def _train(config, results, lock, *, resume, tensorboard):
     with fail_together():
         device = communicator.choose_device(comm)
     task = get_task(config)
-    config, train, val, notes = _open_data(config, task, results, comm, snapshot)
-    model, train_chain = _build_network(config, task, comm, device, starts=snapshot is None)
+    config, train, val, found = _open_data(config, task, results, comm, snapshot)
+    model, train_chain, taken = _build_network(config, task, comm, device,
+                                               starts=snapshot is None)
+    notes += [*found, *taken]
     workers = LocalWorkers(model, config.workers // comm.size)
 
     n_iterations = n_training_iterations(config, len(train))
@@ -168,7 +172,7 @@ def _train(config, results, lock, *, resume, tensorboard):
                              n_processes=comm.size)
         print(format_lines([*lines, ('device', f'{device}, communicator '
                                                f'{communicator.communicator_name(comm)}')]))
-        for line in (*notes, *passed_over):
+        for line in notes:
             print(line)
         if snapshot is not None:
             print(f'resumed from {snapshot}')
@@ -186,10 +190,10 @@ def _open_run(config, results, lock, *, resume):
     """Lock the run directory and choose where to go on; what the root sees counts for all.
 
     Returns:
-        tuple: The configuration as the run has resolved it, whether the run is done, the
-        snapshot to resume from or ``None``, and a line for each snapshot that was passed over.
+        tuple: The configuration with its classes and as the run has resolved it, whether the run
+        is done, the snapshot to resume from or ``None``, and the lines to print.
     """
-    is_done, snapshot, passed_over = False, None, []
+    is_done, snapshot, passed_over, found = False, None, [], []
     with fail_together():
         communicator.check_launch(config)
         # On a slow file system the others may see an older state.
@@ -200,9 +204,11 @@ def _open_run(config, results, lock, *, resume):
             is_done = results.state() == 'done'
             if resume and not is_done:
                 snapshot, passed_over = find_whole_snapshot(results.path, config)
-    is_done, snapshot, model_section = launch.tell_all((is_done, snapshot, config.model))
+            if not is_done:
+                config, found = get_task(config).find_classes(config)
+    is_done, snapshot, told = launch.tell_all((is_done, snapshot, config))
     # Not the whole of config: where the data lie is each host's own.
-    return (config.model_copy(update={'model': model_section}), is_done, snapshot, passed_over)
+    return take_resolved(config, told), is_done, snapshot, [*passed_over, *found]
 
 
 def _open_data(config, task, results, comm, snapshot):
@@ -227,7 +233,7 @@ def _open_data(config, task, results, comm, snapshot):
         if comm.rank == 0:
             bad = data_check.bad(TRAINING)
             config, resolved = task.resolve(config, train.without(bad) if bad else train)
-    config = config.model_copy(update={'model': launch.tell_all(config.model)})
+    config = take_resolved(config, launch.tell_all(config))
     results.config = config
     return config, train, val, [*data_check.lines, *resolved]
 
@@ -236,19 +242,21 @@ def _build_network(config, task, comm, device, *, starts):
     """Build the network and its loss on this process's device.
 
     Returns:
-        tuple: The model and the train chain. A run that starts has its pretrained weights.
+        tuple: The model, the train chain and the lines to print. A run that starts has its
+        pretrained weights.
     """
+    taken = []
     with fail_together():
         np.random.seed(config.run.seed)
         set_precision(config.model.dtype)
         model = task.build_model(config)
         if starts and config.model.pretrained is not None:
-            task.load_pretrained(config, model)
+            taken.append(load_pretrained(config, model))
     if config.communicator.multi_node_bn:
         model = communicator.create_mnbn_model(model, comm)
     train_chain = task.build_train_chain(config, model)
     train_chain.to_device(device)
-    return model, train_chain
+    return model, train_chain, taken
 
 
 def _facts(config):
@@ -313,15 +321,16 @@ def print_plan(argv=None):
     arguments = parse_arguments(argv)
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                          results=arguments.results)
-    datasets = None
+    datasets, found = None, []
     if config.data.n_synthetic_examples is None and is_data_there(config.data.root):
+        config, found = get_task(config).find_classes(config)
         datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
     print(plan(config, images_per_second=arguments.images_per_second,
                datasets=None if datasets is None else tuple(datasets.values())))
     if datasets is not None:
         data_check = check_data(datasets, decodes=False)
         data_check.settle(config, datasets, None, writes=False)
-        for line in data_check.lines:
+        for line in (*data_check.lines, *found):
             print(line)
     return 0
 

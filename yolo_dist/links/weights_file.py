@@ -102,6 +102,31 @@ def read_weights(path):
             for name, array in read_npz(path, choose).items()}
 
 
+def differences(weights, link):
+    """Compare weights with what a link needs.
+
+    Args:
+        weights (dict of str to ndarray): What :func:`read_weights` returned.
+        link (~chainer.Link): Link to be filled.
+
+    Returns:
+        dict of str to str: Name of each array that ``weights`` lack, or have in another shape or
+        type, or have too many, to a line that says so.
+    """
+    serializer = chainer.serializers.DictionarySerializer()
+    serializer.save(link)
+    expected = {name: np.asarray(value) for name, value in serializer.target.items()}
+    found = {
+        name: f'{name}: missing' if name not in weights else
+        f'{name}: {weights[name].dtype} of shape {weights[name].shape}, '
+        f'expected {array.dtype} of shape {array.shape}'
+        for name, array in sorted(expected.items())
+        if name not in weights or weights[name].shape != array.shape
+        or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')}
+    return found | {name: f'{name}: unexpected' for name in weights
+                    if name not in expected and name != DARKNET_HEADER}
+
+
 def check_weights(weights, link, path, *, prefix=''):
     """Check that weights hold what a link needs, in the right shapes.
 
@@ -115,25 +140,12 @@ def check_weights(weights, link, path, *, prefix=''):
     Raises:
         InputError: If they differ; the message lists some of the differences.
     """
-    expected = chainer.serializers.DictionarySerializer()
-    expected.save(link)
-    expected = {name: np.asarray(value) for name, value in expected.target.items()
-                if name.startswith(prefix)}
-    differences = [
-        f'{name}: missing' if name not in weights else
-        f'{name}: {weights[name].dtype} of shape {weights[name].shape}, '
-        f'expected {array.dtype} of shape {array.shape}'
-        for name, array in sorted(expected.items())
-        if name not in weights or weights[name].shape != array.shape
-        or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')]
-    if not prefix:
-        differences += [f'{name}: unexpected' for name in weights
-                        if name not in expected and name != DARKNET_HEADER]
-    if not differences:
+    found = [text for name, text in differences(weights, link).items() if name.startswith(prefix)]
+    if not found:
         return
-    lines = differences[:_MAX_LISTED]
-    if len(differences) > _MAX_LISTED:
-        lines.append(f'... and {len(differences) - _MAX_LISTED} more')
+    lines = found[:_MAX_LISTED]
+    if len(found) > _MAX_LISTED:
+        lines.append(f'... and {len(found) - _MAX_LISTED} more')
     raise InputError('\n  '.join([
         f'{path}: these weights do not fit {_describe(link, prefix)}; '
         'give weights of the same model, width and classes. Differences:', *lines]))

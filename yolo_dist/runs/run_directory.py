@@ -48,6 +48,10 @@ _NOT_COMPUTED = {'name', 'data.root', 'data.on_bad_example', 'data.n_loader_proc
                  'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations',
                  'run.watchdog_seconds'}
 
+# What an experiment may leave to its training set: section, key, and the value that does.
+_RESOLVED = (('model', 'anchors', 'fit'), ('model', 'n_class', None),
+             ('data', 'class_names', None))
+
 CLASS_NAMES = 'class_names.txt'
 
 
@@ -64,21 +68,23 @@ def is_computed(key):
 
 
 def take_resolved(config, stored):
-    """Take over what a run has left to its training set, as its first session has found it.
+    """Take over what a run leaves to its training set, as its first session has found it.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run as the experiment file has it.
-        stored (~yolo_dist.config.RunConfig): The run as its directory has it.
+        stored (~yolo_dist.config.RunConfig): The same run with what was found, as its directory
+            or another process has it.
 
     Returns:
-        ~yolo_dist.config.RunConfig: ``config``, with the stored anchors for
-        ``model.anchors: fit``.
+        ~yolo_dist.config.RunConfig: ``config``, with the stored ``model.anchors`` for ``fit``, and
+        the stored ``model.n_class`` and ``data.class_names`` where they are not given.
     """
-    anchors = getattr(stored.model, 'anchors', None)
-    if anchors is None or getattr(config.model, 'anchors', None) != 'fit':
-        return config
-    return config.model_copy(
-        update={'model': config.model.model_copy(update={'anchors': anchors})})
+    for section, key, left_open in _RESOLVED:
+        ours, theirs = getattr(config, section), getattr(stored, section)
+        found = getattr(theirs, key, None)
+        if found is not None and getattr(ours, key, None) == left_open and hasattr(ours, key):
+            config = config.model_copy(update={section: ours.model_copy(update={key: found})})
+    return config
 
 
 def run_directory(results, config):
@@ -235,6 +241,10 @@ class RunDirectory:
         if changed:
             lines = [f'  {key}: {then!r} then, {now!r} now'
                      for key, (now, then) in sorted(changed.items())]
+            final = self.path / 'weights_final.npz'
+            if final.exists():
+                lines.append('a new run can start from its weights: give another name, and '
+                             f'model.pretrained: {final}')
             raise InputError(f'{self.path} holds a run of another configuration, which --resume '
                              'cannot go on with:\n' + '\n'.join(lines))
 
