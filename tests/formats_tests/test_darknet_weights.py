@@ -124,7 +124,11 @@ def test_darknets_files_pretrain_a_detector(classifier, detector, n_layers, kind
                   n_layers=n_layers if kind == 'partial' else None)
     link = build_link(detector)
     before, source = state(link), read_any_weights(path, width=WIDTH)
-    pretrain(path, link)
+    line = pretrain(path, link)
+    n_all = len(detector.convolutions())
+    n_taken = n_all if kind == 'detector' else link.extractor.n_backbone_convs
+    assert line.startswith(f'{path}: {n_taken} of {n_all} convolutions taken')
+    assert (f'{n_all - n_taken} start anew: extractor/' in line) == (n_taken < n_all)
     for name, value in state(link).items():
         np.testing.assert_array_equal(value, (source if name in source else before)[name])
 
