@@ -77,9 +77,13 @@ def take_resolved(config, stored):
 
     Returns:
         ~yolo_dist.config.RunConfig: ``config``, with the stored ``model.anchors`` for ``fit``, and
-        the stored ``model.n_class`` and ``data.class_names`` where they are not given.
+        the stored ``model.n_class`` and ``data.class_names`` where they are not given. Names that
+        are not as many as a given ``model.n_class`` are another run's.
     """
+    n_class = config.model.n_class
     for section, key, left_open in _RESOLVED:
+        if key == 'class_names' and n_class not in (None, stored.model.n_class):
+            continue
         ours, theirs = getattr(config, section), getattr(stored, section)
         found = getattr(theirs, key, None)
         if found is not None and getattr(ours, key, None) == left_open and hasattr(ours, key):
