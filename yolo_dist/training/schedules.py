@@ -122,7 +122,7 @@ class Schedule:
         return start + (self.scaled_lr - start) * share
 
     def table(self):
-        """``[(epoch, rate), ...]`` where the rate changes course, for the log."""
+        """``[(epoch, rate), ...]`` at a few epochs that show its course, for the log."""
         epochs = {0.0, float(self.epochs)}
         if self.warmup != 'none':
             epochs |= {1.0, self.warmup_epochs / 2, float(self.warmup_epochs)}
