@@ -16,8 +16,8 @@ def check_tensorboard():
     """
     if importlib.util.find_spec('tensorboardX') is None:
         raise InputError('--tensorboard: found no package tensorboardX, which writes the event '
-                         "files; install it by pip install -e '.[tensorboard]', or leave the "
-                         'option out')
+                         "files; install it by pip install -e '.[tensorboard]', or remove the "
+                         'option')
 
 
 class TensorBoard(training.Extension):
