@@ -9,9 +9,9 @@ from yolo_dist.links.convolution_2d import Convolution2D
 class ConvBlock(chainer.Chain):
     """Convolution, batch normalisation and leaky ReLU of slope 0.1.
 
-    The block that every network here is made of. Its children are named as
-    in ChainerCV's ``Conv2DBNActiv``. The convolution has no bias; batch
-    normalisation has Darknet's epsilon of 1e-5, where ChainerCV's is 2e-5.
+    All networks here are made of this block. Its children are named as in
+    ChainerCV's ``Conv2DBNActiv``. The convolution has no bias. The epsilon of batch
+    normalisation is 1e-5 as in Darknet, not 2e-5 as in ChainerCV.
 
     Args:
         in_channels (int): Channels of the input.
@@ -19,7 +19,7 @@ class ConvBlock(chainer.Chain):
         ksize ({1, 3}): Side of the filter, pixels.
         stride ({1, 2}): Stride, pixels.
         bn_decay (float): Share of the old value in the running statistics;
-            Darknet's is 0.99 (``batchnorm_layer.c:143-146``).
+            0.99 in Darknet (``batchnorm_layer.c:143-146``).
     """
 
     def __init__(self, in_channels, out_channels, ksize, *, stride=1, bn_decay):

@@ -1,4 +1,4 @@
-"""Reading npz files of weights, and saying what does not fit."""
+"""Reading npz files of weights, and errors that say which weights do not fit."""
 import functools
 import io
 import zipfile
@@ -10,14 +10,14 @@ import numpy as np
 from yolo_dist.errors import InputError
 
 _MAX_LISTED = 3
-# Beside the weights of a file of Darknet: major, minor, revision and images seen, int64.
+# Beside the weights of a Darknet file: major, minor, revision and images seen, int64.
 DARKNET_HEADER = 'darknet_header'
-# Where the trainer's snapshot of a run holds the model inside the train chain.
+# Place of the model, inside the train chain, in the trainer's snapshot of a run.
 _IN_SNAPSHOT = 'updater/model:main/model/'
 
 
-# What NumPy and zipfile raise on a file that is cut, altered or something else. A header that
-# claims more numbers than there is memory ends in MemoryError.
+# Errors of NumPy and zipfile for a file that is cut, altered or no npz file. A header that claims
+# more numbers than fit into memory raises MemoryError.
 _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError,
                NotImplementedError, RuntimeError, KeyError, SyntaxError, UnicodeError)
 
@@ -25,8 +25,8 @@ _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, Me
 def read_npz(path, choose=None):
     """Read arrays of an npz file without unpickling anything.
 
-    The file's own check sums tell whether what is read is what was written. Chainer writes
-    ``None`` as a pickled array, which is recognised by its bytes. No other object is read.
+    The checksums in the file tell whether its content was altered. Chainer writes ``None`` as a
+    pickled array, which is recognised by its bytes. No other object is read.
 
     Args:
         path (str or ~pathlib.Path): The file.
@@ -50,14 +50,14 @@ def read_npz(path, choose=None):
                          '(*.npz)') from None
     except _UNREADABLE as error:
         raise InputError(f'{path}: cannot be read as npz ({error or type(error).__name__}); '
-                         'expected a file that this package or Chainer wrote, whole') from None
+                         'expected a whole file that this package or Chainer wrote') from None
 
 
 def _read_array(npz, name):
     try:
         return npz[name]
     except ValueError as error:
-        # NumPy names pickle where it refuses an array of objects.
+        # The message of NumPy contains `pickle` if it refuses an array of objects.
         if 'pickle' not in str(error) or npz.zip.read(f'{name}.npy') not in _nones():
             raise ValueError(f'{name}: {error}') from None
         return np.asarray(None)
@@ -70,7 +70,7 @@ def _nones():
     np.save(buffer, np.asarray(None), allow_pickle=True)
     today = buffer.getvalue()
     new, old = b'\x16numpy._core.multiarray', b'\x15numpy.core.multiarray'
-    # The frame's length, 8 bytes after its opcode, counts the byte by which the names differ.
+    # The names differ in length by one byte. The 8 bytes after the opcode of the frame count it.
     frame = today.index(b'\x95') + 1
     length = int.from_bytes(today[frame:frame + 8], 'little')
     nones = {today}
@@ -87,7 +87,7 @@ def read_weights(path):
     Args:
         path (str or ~pathlib.Path): File that
             ``chainer.serializers.save_npz(path, model)`` wrote, or a snapshot
-            of a training run, of which the model is read.
+            of a training run. Only the model is read from a snapshot.
 
     Returns:
         dict of str to ndarray: ``{'extractor/0/conv/W': ...}``.
@@ -128,17 +128,17 @@ def differences(weights, link):
 
 
 def check_weights(weights, link, path, *, prefix=''):
-    """Check that weights hold what a link needs, in the right shapes.
+    """Check that weights contain all arrays of a link, in the right shapes.
 
     Args:
-        weights (dict of str to ndarray): What :func:`read_weights` returned.
+        weights (dict of str to ndarray): The result of :func:`read_weights`.
         link (~chainer.Link): Link to be filled.
         path (str or ~pathlib.Path): The file, for the message.
-        prefix (str or tuple of str): Only names that start so are compared;
-            others that the file holds do not matter. Without one both sides must agree.
+        prefix (str or tuple of str): Only names that start with it are compared;
+            other names in the file do not matter. Without it both sides must agree.
 
     Raises:
-        InputError: If they differ; the message lists some of the differences.
+        InputError: If weights and link differ. The message lists some differences.
     """
     found = [text for name, text in differences(weights, link).items() if name.startswith(prefix)]
     if not found:

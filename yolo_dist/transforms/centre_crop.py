@@ -1,4 +1,4 @@
-"""The view of an image that classifiers are evaluated on."""
+"""The part of an image that classifiers are evaluated on."""
 import cv2
 
 from yolo_dist.transforms.pixel_layout import height_width, to_interleaved, to_planes

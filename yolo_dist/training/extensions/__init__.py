@@ -1,4 +1,4 @@
-"""Trainer extensions, each the home of one thing that happens beside updates."""
+"""Trainer extensions, one for each thing that happens beside updates."""
 
 from yolo_dist.training.extensions.after_resume import AfterResume
 from yolo_dist.training.extensions.batch_statistics_mean import BatchStatisticsMean
