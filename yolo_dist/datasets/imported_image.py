@@ -72,9 +72,10 @@ def image_size(path, stated_hw, where):
     """
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f'{where}: the image {path} cannot be read ({error.strerror}); check the '
-                         'folder of the images') from error
+    except (OSError, ValueError) as error:  # a name with a zero byte
+        raise InputError(f'{where}: the image {path} cannot be read '
+                         f'({getattr(error, "strerror", error)}); check the folder of the images'
+                         ) from error
     shown = EncodedImage(data, path).shape[1:]
     if stated_hw in (None, shown):
         return shown
@@ -98,6 +99,9 @@ def find_problems(images, class_names):
     """
     for name in sorted({name for name in class_names if list(class_names).count(name) > 1}):
         yield f'class {name!r}: found twice; give each class another name'
+    for name in class_names:
+        if not name.isprintable() or not name:
+            yield f'class {name!r}: found as a name; expected letters on one line'
     names = {}
     for image in images:
         if image.id in names:

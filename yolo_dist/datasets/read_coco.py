@@ -42,10 +42,10 @@ def read_coco(annotations, images):
         where = f'{annotations}: annotation {id_}'
         image_id, category_id, bbox = (
             record[key] for key in ('image_id', 'category_id', 'bbox'))
-        if image_id not in objects:
+        if not _is_id(image_id) or image_id not in objects:
             problems.append(f'{where}: found image_id {image_id!r}, expected the id of one of its '
                             f'{len(objects):,} images')
-        elif category_id not in categories:
+        elif not _is_id(category_id) or category_id not in categories:
             problems.append(f'{where}: found category_id {category_id!r}, expected the id of one '
                             f'of its {len(categories):,} categories')
         elif not _are_numbers(bbox):
@@ -80,7 +80,7 @@ def _read_json(path):
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected COCO's JSON"
                          ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON ({error}); expected COCO's JSON") from error
     keys = ('images', 'annotations', 'categories')
     for key in keys:
@@ -102,13 +102,17 @@ def _by_id(content, path, key, needed, problems):
                    if not isinstance(record, dict) or record.get(one) is None]
         if missing:
             problems.append(f'{where}: has no {" and no ".join(missing)}')
-        elif not isinstance(record['id'], int | str):
+        elif not _is_id(record['id']):
             problems.append(f'{where}: found id {record["id"]!r}, expected a number')
         elif record['id'] in found:
             problems.append(f'{where}: the id {record["id"]!r} stands twice')
         else:
             found[record['id']] = record
     return found
+
+
+def _is_id(value):
+    return isinstance(value, int | str)
 
 
 def _order(id_):
