@@ -63,7 +63,8 @@ def test_classes_of_a_classifier_are_its_folders(root):
 
 
 @pytest.mark.parametrize('settings, expected', [
-    (['model.n_class=7'], 'model.n_class: found 7, but there are 10 class names .eight, five'),
+    (['model.n_class=7'],
+     'model.n_class: found 7, but there are 20 class names .aeroplane, bicycle'),
     (['data.ignore_classes=others'], 'data.class_names, which is null; list the names'),
     (['data.ignore_classes=[zero, one, two, three, four, five, six, seven, eight, nine]'],
      'no object of a class is in the training set')])

@@ -181,9 +181,10 @@ class DetectionData(Section):
 
     Keys with a value here are the exceptions from "no defaults": what most sets do not need.
     ``on_bad_example`` is as in :class:`ClassificationData`. Boxes without area, without four
-    numbers or outside the image are ``invalid_boxes``. ``class_names: null`` means all classes of
-    the training set, sorted; the run's ``config.yaml`` holds them. Objects of ``ignore_classes``
-    are left out, with ``others`` all that are not in ``class_names``.
+    numbers or outside the image are ``invalid_boxes``. ``class_names: null`` means the 20 of
+    VOC, but without ``model.n_class`` all classes of the training set, sorted. The run's
+    ``config.yaml`` holds those. Objects of ``ignore_classes`` are left out, with ``others`` all
+    that are not in ``class_names``.
     """
 
     root: Text

@@ -77,12 +77,11 @@ def take_resolved(config, stored):
 
     Returns:
         ~yolo_dist.config.RunConfig: ``config``, with the stored ``model.anchors`` for ``fit``, and
-        the stored ``model.n_class`` and ``data.class_names`` where they are not given. Names that
-        are not as many as a given ``model.n_class`` are another run's.
+        the stored ``model.n_class`` and ``data.class_names`` where neither is given.
     """
     n_class = config.model.n_class
     for section, key, left_open in _RESOLVED:
-        if key == 'class_names' and n_class not in (None, stored.model.n_class):
+        if key == 'class_names' and n_class is not None:  # null stands for the classes of VOC
             continue
         ours, theirs = getattr(config, section), getattr(stored, section)
         found = getattr(theirs, key, None)

@@ -48,7 +48,9 @@ _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 
 
 def find_classes(config):
-    """Name the classes that the training set shows where ``data.class_names`` is null."""
+    """Find the classes of the training set where neither their number nor their names are given."""
+    if config.model.n_class is not None:
+        return config, []
     data, lines = config.data, []
     names = data.class_names
     if names is None and data.n_synthetic_examples is not None:
@@ -61,10 +63,9 @@ def find_classes(config):
                              'is nothing to learn; expected annotations with objects')
         lines = [f'{len(names)} classes found in the training set: '
                  + ', '.join(f'{name} ({counts[name]:,})' for name in names)]
-    n_class = len(names) if config.model.n_class is None else config.model.n_class
     return config.model_copy(update={
         'data': data.model_copy(update={'class_names': names}),
-        'model': config.model.model_copy(update={'n_class': n_class})}), lines
+        'model': config.model.model_copy(update={'n_class': len(names)})}), lines
 
 
 def load_datasets(config):
@@ -80,7 +81,7 @@ def load_datasets(config):
 
 def resolve(config, train):
     """Find the classes, and fit ``model.anchors: fit`` at the network's input size."""
-    config, lines = find_classes(config) if config.model.n_class is None else (config, [])
+    config, lines = find_classes(config)
     section = config.model
     if section.anchors != 'fit':
         return config, lines
