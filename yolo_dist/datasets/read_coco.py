@@ -13,6 +13,9 @@ from yolo_dist.datasets.imported_image import (
 )
 from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
+
+_MAX_SIDE = 1e9  # pixels; whole numbers of JSON have any number of digits
 
 
 def read_coco(annotations, images):
@@ -42,10 +45,10 @@ def read_coco(annotations, images):
         where = f'{annotations}: annotation {id_}'
         image_id, category_id, bbox = (
             record[key] for key in ('image_id', 'category_id', 'bbox'))
-        if image_id not in objects:
+        if not _is_id(image_id) or image_id not in objects:
             problems.append(f'{where}: found image_id {image_id!r}, expected the id of one of its '
                             f'{len(objects):,} images')
-        elif category_id not in categories:
+        elif not _is_id(category_id) or category_id not in categories:
             problems.append(f'{where}: found category_id {category_id!r}, expected the id of one '
                             f'of its {len(categories):,} categories')
         elif not _are_numbers(bbox):
@@ -63,8 +66,9 @@ def read_coco(annotations, images):
             problems.append(f'{where}: found file_name {name!r}, which leads out of {images}')
             continue
         stated = record.get('height'), record.get('width')
+        is_stated = all(isinstance(side, int | float) and side for side in stated)
         try:
-            size_hw = image_size(Path(images) / name, stated if all(stated) else None, where)
+            size_hw = image_size(Path(images) / name, stated if is_stated else None, where)
         except InputError as error:
             problems.append(str(error))
         else:
@@ -76,11 +80,11 @@ def read_coco(annotations, images):
 
 def _read_json(path):
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(read_file(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected COCO's JSON"
                          ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON ({error}); expected COCO's JSON") from error
     keys = ('images', 'annotations', 'categories')
     for key in keys:
@@ -102,7 +106,7 @@ def _by_id(content, path, key, needed, problems):
                    if not isinstance(record, dict) or record.get(one) is None]
         if missing:
             problems.append(f'{where}: has no {" and no ".join(missing)}')
-        elif not isinstance(record['id'], int | str):
+        elif not _is_id(record['id']):
             problems.append(f'{where}: found id {record["id"]!r}, expected a number')
         elif record['id'] in found:
             problems.append(f'{where}: the id {record["id"]!r} stands twice')
@@ -111,10 +115,15 @@ def _by_id(content, path, key, needed, problems):
     return found
 
 
+def _is_id(value):
+    return isinstance(value, int | str)
+
+
 def _order(id_):
     return isinstance(id_, str), id_
 
 
 def _are_numbers(bbox):
     return (isinstance(bbox, list) and len(bbox) == 4
-            and all(isinstance(side, int | float) and math.isfinite(side) for side in bbox))
+            and all(isinstance(side, int | float) and abs(side) < math.inf for side in bbox)
+            and max(map(abs, bbox)) < _MAX_SIDE)

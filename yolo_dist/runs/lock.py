@@ -126,6 +126,6 @@ def _read(file):
     file.seek(0)
     try:
         owner = json.loads(file.read())
-    except ValueError:  # empty: its owner is just writing it
+    except (ValueError, RecursionError):  # empty: its owner is just writing it
         return {}
     return owner if isinstance(owner, dict) else {}

@@ -94,7 +94,7 @@ def _check_identity(path, found, expected):
         then, now = (json.loads(text.tobytes()) for text in (found, expected))
         lines = [f'  {key}: {then.get(key)!r} in the snapshot, {now.get(key)!r} in this run'
                  for key in sorted(then | now) if then.get(key) != now.get(key)]
-    except (ValueError, AttributeError, TypeError):
+    except Exception:  # text of somebody else
         lines = ['  it does not say of which']
     raise InputError(f'{path}: is a snapshot of another run; remove it, or resume that run:\n'
                      + '\n'.join(lines))
@@ -123,7 +123,7 @@ def load_snapshot(path, trainer):
     except KeyError as error:
         raise InputError(f'{path}: has no array {error}; expected a snapshot of the same model '
                          'and optimizer') from None
-    except (ValueError, TypeError) as error:
-        raise InputError(f'{path}: an array has not the shape or type that this run expects '
-                         f'({error}); expected a snapshot of the same model and optimizer'
-                         ) from None
+    except Exception as error:
+        raise InputError(f'{path}: an array has not the shape, type or content that this run '
+                         f'expects ({error}); expected a snapshot of the same model and optimizer'
+                         ) from error
