@@ -280,7 +280,7 @@ class Soak:
         self.lost += found
         self.counts['runs compared'] += 1
         print(f'run {self.counts["runs compared"]} done after {self.counts["sessions"]} sessions: '
-              + ('the undisturbed run\'s to the last bit' if not found else f'LOST {found[:5]}'),
+              + ("the undisturbed run's to the last bit" if not found else f'LOST {found[:5]}'),
               flush=True)
 
     def _choose_fault(self):

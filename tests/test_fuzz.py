@@ -116,7 +116,8 @@ def deep(begin, end, n=5000):
 
 # Nine to the power of ten numbers, for whoever follows each alias.
 ALIASES = b'a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n' + b''.join(
-    b'%c: &%c [%s]\n' % (name, name, b', '.join([b'*%c' % (name - 1)] * 9)) for name in b'bcdefghij')
+    b'%c: &%c [%s]\n' % (name, name, b', '.join([b'*%c' % (name - 1)] * 9))
+    for name in b'bcdefghij')
 
 
 def test_experiment_files(tmp_path):

@@ -102,7 +102,7 @@ def find_problems(images, class_names):
         yield f'class {name!r}: found twice; give each class another name'
     for name in class_names:
         if not name or not is_writable(name):
-            yield f'class {ascii(name)}: cannot be written on one line of text; give it another name'
+            yield f'class {ascii(name)}: cannot stand on a line of text; give it another name'
     names = {}
     for image in images:
         if not is_writable(image.id):
