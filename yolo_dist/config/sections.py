@@ -13,6 +13,8 @@ class Section(pydantic.BaseModel):
 Count = Annotated[int, pydantic.Field(ge=1)]
 Positive = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+# What NumPy's generators take.
+Seed = Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
 Text = Annotated[str, pydantic.Field(min_length=1)]
 
@@ -348,7 +350,7 @@ class Run(Section):
     evaluation nor snapshots. A job that gets no further for ``watchdog_seconds`` is ended.
     """
 
-    seed: Annotated[int, pydantic.Field(ge=0)]
+    seed: Seed
     log_every_iterations: Count
     evaluate_every_epochs: Positive
     snapshot_every_epochs: Positive
@@ -469,7 +471,7 @@ class Sweep(Section):
     name: Name
     base: Text | None
     set: dict[str, object] = {}
-    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)]
+    seeds: Annotated[list[Seed], pydantic.Field(min_length=1)]
     paper: Paper
     runs: Annotated[dict[Name, SweepRow], pydantic.Field(min_length=1)]
 

@@ -14,6 +14,8 @@ import tempfile
 import time
 from typing import NamedTuple
 
+from yolo_dist.outside_files import read_file
+
 _NAME = 'heartbeat.jsonl'
 _LINE_BYTES = 1024
 
@@ -83,8 +85,7 @@ def read_beats(directory):
         list of Beat: One for each process that has given a sign; empty without a heartbeat.
     """
     try:
-        path = pathlib.Path(directory) / _NAME
-        lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+        lines = read_file(pathlib.Path(directory) / _NAME).decode(errors='replace').splitlines()
     except OSError:
         return []
     beats = []
@@ -92,7 +93,7 @@ def read_beats(directory):
         try:
             # A process without a sign of life so far leaves a gap of zeros.
             beats.append(Beat(**json.loads(line.strip('\0'))))
-        except (ValueError, TypeError):  # half written
+        except (ValueError, TypeError, RecursionError):  # half written
             pass
     return beats
 

@@ -127,6 +127,6 @@ def _read(file):
     file.seek(0)
     try:
         owner = json.loads(file.read())
-    except ValueError:  # empty: its owner is writing it at this moment
+    except (ValueError, RecursionError):  # empty: its owner is writing it at this moment
         return {}
     return owner if isinstance(owner, dict) else {}

@@ -12,6 +12,7 @@ from yolo_dist.runs.heartbeat import is_dead
 from yolo_dist.runs.run_directory import (
     is_computed,
     read_json,
+    read_status,
     run_directory,
     take_resolved,
 )
@@ -169,7 +170,7 @@ def read_record(directory, planned=None, *, row=None):
     log = tolerated(_read_log, directory / 'log.json', [])
     details = tolerated(read_json, directory / 'evaluation/details.json', None)
     throughput = tolerated(_read_throughput, directory / 'throughput.json', None)
-    status = tolerated(_read_status, directory / 'status.json', {})
+    status = tolerated(_read_status, directory, {})
     state = status.get('state', 'half written')
     if state == 'running' and is_dead(directory):
         state = 'dead'
@@ -188,17 +189,22 @@ def _read_log(path):
     log = read_json(path)
     if log is None:
         return []
-    if not isinstance(log, list) or not all(isinstance(entry, dict) for entry in log):
+    if not isinstance(log, list) or not all(
+            isinstance(entry, dict) and _is_count(entry.get('iteration', 0))
+            and _is_count(entry.get('epoch_detail', 0)) for entry in log):
         raise InputError(f'{path}: is not a list of log entries')
     return log
 
 
-def _read_status(path):
-    status = read_json(path)
+def _is_count(value):
+    return isinstance(value, int | float) and 0 <= value < 1 << 63
+
+
+def _read_status(directory):
+    status = read_status(directory)
     if status is None:
-        raise InputError(f'{path}: is missing; the run ended before it wrote this file')
-    if not isinstance(status, dict) or 'state' not in status:
-        raise InputError(f'{path}: has no state')
+        raise InputError(f'{directory}/status.json: is missing; the run ended before it wrote '
+                         'this file')
     return status
 
 

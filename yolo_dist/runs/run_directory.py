@@ -36,6 +36,7 @@ import chainer
 from yolo_dist.config import differences, dump_config, load_config
 from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
 from yolo_dist.runs.heartbeat import begin_heartbeat
 from yolo_dist.whole_files import make_folder, write_whole
 
@@ -119,9 +120,32 @@ def read_json(path):
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(read_file(path))
+    except OSError as error:
+        raise InputError(f'{path}: cannot be read ({error.strerror})') from None
     except (ValueError, RecursionError) as error:
         raise InputError(f'{path}: is not JSON ({error}); was it edited by hand?') from None
+
+
+def read_status(directory):
+    """Read ``status.json`` of a run directory.
+
+    Args:
+        directory (pathlib.Path): The directory.
+
+    Returns:
+        dict: With a ``state``; ``None`` if there is no such file.
+
+    Raises:
+        InputError: If the file is something else.
+    """
+    path = directory / 'status.json'
+    status = read_json(path)
+    if status is not None and not (
+            isinstance(status, dict) and isinstance(status.get('state'), str)
+            and isinstance(status.get('metrics', {}), dict)):
+        raise InputError(f'{path}: says no state; was it edited by hand?')
+    return status
 
 
 def write_details(folder, details):
@@ -253,7 +277,7 @@ class RunDirectory:
 
     def state(self):
         """State of the run, or ``None`` before it was first started."""
-        status = read_json(self.path / 'status.json')
+        status = read_status(self.path)
         return status and status['state']
 
     def open(self, class_names, *, n_weight_bytes):
@@ -273,6 +297,8 @@ class RunDirectory:
         write_utf8(self.path / 'config.yaml', dump_config(self.config))
         write_utf8(self.path / CLASS_NAMES, ''.join(f'{name}\n' for name in class_names))
         sessions = read_json(self.path / 'environment.json') or []
+        if not isinstance(sessions, list):
+            raise InputError(f'{self.path}/environment.json: holds no list of sessions; remove it')
         command = ['python', '-m', 'yolo_dist.train', *sys.argv[1:]]
         sessions.append({'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command,
                          **environment()})

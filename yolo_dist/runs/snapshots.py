@@ -94,7 +94,7 @@ def _check_identity(path, found, expected):
         then, now = (json.loads(text.tobytes()) for text in (found, expected))
         lines = [f'  {key}: {then.get(key)!r} in the snapshot, {now.get(key)!r} in this run'
                  for key in sorted(then | now) if then.get(key) != now.get(key)]
-    except (ValueError, AttributeError, TypeError):
+    except Exception:  # text of another program
         lines = ['  the snapshot does not name that run']
     raise InputError(f'{path}: is a snapshot of another run; remove it, or resume that run:\n'
                      + '\n'.join(lines))
@@ -124,7 +124,7 @@ def load_snapshot(path, trainer):
     except KeyError as error:
         raise InputError(f'{path}: has no array {error}; expected a snapshot of the same model '
                          'and optimizer') from None
-    except (ValueError, TypeError) as error:
-        raise InputError(f'{path}: an array does not have the shape or type that this run expects '
-                         f'({error}); expected a snapshot of the same model and optimizer'
-                         ) from None
+    except Exception as error:
+        raise InputError(f'{path}: an array does not have the shape, type or content that this '
+                         f'run expects ({error}); expected a snapshot of the same model and optimizer'
+                         ) from error

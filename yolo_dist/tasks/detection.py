@@ -48,7 +48,7 @@ _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 
 
 def find_classes(config):
-    """Find the classes of the training set where neither their number nor their names are given."""
+    """Find the classes of the training set where no number of classes is given."""
     if config.model.n_class is not None:
         return config, []
     data, lines = config.data, []
