@@ -15,6 +15,7 @@ _CAPTION_HEIGHT = 0.36
 _TITLE_HEIGHT = 0.26
 _LEGEND_HEIGHT = 0.2
 _PIXELS_AN_INCH = 150
+_MAX_ASPECT = 4  # of a picture; a strip is padded
 _POINTS = 1 / 72
 
 # Told apart by colour and by the form of the line.
@@ -82,6 +83,7 @@ def draw_sheet(pictures, title):
     """
     from matplotlib.figure import Figure
 
+    pictures = [_padded(picture) for picture in pictures]
     aspects = [len(picture.views) * picture.img.shape[2] / picture.img.shape[1]
                for picture in pictures]
     rows = _rows(aspects, max(1, round(sum(aspects) * _ROW_HEIGHT / _WIDTH)))
@@ -105,6 +107,17 @@ def draw_sheet(pictures, title):
         top -= height + _GAP
     _draw_head(figure, title, kinds)
     return figure
+
+
+def _padded(picture):
+    """Put a strip on white, so that its caption and its labels have room."""
+    _, height, width = picture.img.shape
+    n_rows, n_columns = max(height, width // _MAX_ASPECT), max(width, height // _MAX_ASPECT)
+    if (n_rows, n_columns) == (height, width):
+        return picture
+    img = np.full((3, n_rows, n_columns), 255, np.uint8)
+    img[:, :height, :width] = picture.img
+    return picture._replace(img=img)
 
 
 def _rows(aspects, n_rows):
