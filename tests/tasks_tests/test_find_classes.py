@@ -39,7 +39,7 @@ def test_classes_of_a_detector_are_those_of_its_training_set(root):
     assert config.model.n_class == 8
     train, val = get_task(config).load_datasets(config)
     n_eights = sum((train.read_boxes(i)[1] == 0).sum() for i in range(len(train)))
-    assert line.startswith(f'8 classes found in the training set: eight ({n_eights}), five (')
+    assert line.startswith(f'classes found in the training set: eight ({n_eights}), five (')
     assert train.class_names == val.class_names == tuple(config.data.class_names)
 
 
@@ -57,7 +57,9 @@ def test_classes_of_a_classifier_are_its_folders(root):
     config = load_config(EXPERIMENTS / 'own_classification.yaml',
                          overrides=[*SMALL, f'data.root={root / "imagenet"}'])
     found, (line,) = get_task(config).find_classes(config)
-    assert found.model.n_class == 10 and line.startswith('10 classes found')
+    train, _ = get_task(config).load_datasets(config)
+    assert found.model.n_class == 10
+    assert line == f'classes found in the training set: {", ".join(train.class_names)}'
     assert get_task(config).find_classes(found) == (found, [])
     assert '10 classes' in describe_model(config)
 

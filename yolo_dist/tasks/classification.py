@@ -43,7 +43,7 @@ def find_classes(config):
     names = load_imagenet(data.root, data.train, ignore_classes=data.ignore_classes).class_names
     section = config.model.model_copy(update={'n_class': len(names)})
     return config.model_copy(update={'model': section}), [
-        f'{len(names)} classes found in the training set: {in_short(names, 20)}']
+        f'classes found in the training set: {in_short(names, 20)}']
 
 
 def load_datasets(config):

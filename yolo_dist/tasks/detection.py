@@ -61,8 +61,8 @@ def find_classes(config):
         if not names:
             raise InputError(f'{data.root}: no object of a class is in the training set, so there '
                              'is nothing to learn; expected annotations with objects')
-        lines = [f'{len(names)} classes found in the training set: '
-                 + ', '.join(f'{name} ({counts[name]:,})' for name in names)]
+        lines = ['classes found in the training set: ' + ', '.join(
+            f'{name} ({counts[name]:,})' for name in names)]
     return config.model_copy(update={
         'data': data.model_copy(update={'class_names': names}),
         'model': config.model.model_copy(update={'n_class': len(names)})}), lines
