@@ -3,7 +3,7 @@ import numpy as np
 
 from yolo_dist.kernels.cpu import products, winograd
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last
-from yolo_dist.kernels.cpu.threads import n_useful_threads, parallel_ranges, split
+from yolo_dist.kernels.cpu.threads import parallel_ranges, split
 from yolo_dist.kernels.cpu.workspace import scratch
 
 _BAND_PIXELS = 192  # of the output, whose input is copied at a time

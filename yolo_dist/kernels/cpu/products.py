@@ -265,7 +265,9 @@ def convolve_band(x, image, strides, size, packed, y, band, first, last, begin, 
         ksize (tuple of int): Vertical and horizontal.
         stride (tuple of int): Vertical and horizontal.
         pad (tuple of int): Vertical and horizontal.
-        bias (ndarray): As of :func:`multiply`, the rest too.
+        bias (ndarray): As of :func:`multiply`.
+        slope (float): The same.
+        shortcut (ndarray): The same.
     """
     height, width, n_in = size
     _, out_height, out_width, n_out = y.shape
