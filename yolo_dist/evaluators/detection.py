@@ -1,6 +1,7 @@
 import numpy as np
 
 from yolo_dist.evaluators.shards import gather_in_order
+from yolo_dist.kernels.cpu import fixed_weights
 from yolo_dist.training.iterators import iterate_batches
 
 
@@ -28,11 +29,12 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
         images at the root, as its argument, ``None`` in other processes.
     """
     results = []
-    for batch in iterate_batches(dataset, batch_size, n_loader_processes,
-                                 shard=comm.rank, n_shards=comm.size):
-        imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
-        predicted = model.predict(imgs, insize=input_size_px)
-        results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
+    with fixed_weights():
+        for batch in iterate_batches(dataset, batch_size, n_loader_processes,
+                                     shard=comm.rank, n_shards=comm.size):
+            imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
+            predicted = model.predict(imgs, insize=input_size_px)
+            results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
     # Equal scores keep their order in the curve, so the order of images must be the
     # data set's for any number of processes.
     results = gather_in_order(comm, results)

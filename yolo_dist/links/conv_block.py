@@ -28,16 +28,18 @@ class ConvBlock(chainer.Chain):
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride=stride, nobias=True)
             self.bn = L.BatchNormalization(out_channels, decay=bn_decay, eps=1e-5)
 
-    def forward(self, x):
+    def forward(self, x, shortcut=None):
         """Compute the block.
 
         Args:
             x (ndarray or ~chainer.Variable): Float ``(B, in_channels, H, W)``.
+            shortcut (~chainer.Variable): Of the shape of the output, is added to it; ``None``
+                for nothing.
 
         Returns:
             ~chainer.Variable: Float ``(B, out_channels, H / stride, W / stride)``.
         """
-        return conv_bn_leaky_relu(x, self.conv, self.bn, slope=0.1)
+        return conv_bn_leaky_relu(x, self.conv, self.bn, slope=0.1, shortcut=shortcut)
 
 
 def scale_channels(n_channels, width):

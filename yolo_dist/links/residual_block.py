@@ -29,4 +29,4 @@ class ResidualBlock(chainer.ChainList):
             ~chainer.Variable: Float of the same shape.
         """
         reduce, expand = self
-        return x + expand(reduce(x))
+        return expand(reduce(x), shortcut=x)

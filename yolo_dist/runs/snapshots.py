@@ -126,5 +126,5 @@ def load_snapshot(path, trainer):
                          'and optimizer') from None
     except Exception as error:
         raise InputError(f'{path}: an array does not have the shape, type or content that this '
-                         f'run expects ({error}); expected a snapshot of the same model and optimizer'
-                         ) from error
+                         f'run expects ({error}); expected a snapshot of the same model and '
+                         'optimizer') from error

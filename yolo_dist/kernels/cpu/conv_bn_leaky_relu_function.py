@@ -70,26 +70,3 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
         y = F.leaky_relu(h, slope=self.slope)
         return chainer.grad([y], [inputs[i] for i in indexes], grad_outputs,
                             enable_double_backprop=True)
-
-
-def infer(x, w, gamma, beta, mean, var, *, geometry, eps, slope):
-    """Compute the block with fixed statistics and no graph.
-
-    Args:
-        x (ndarray): ``(B, C, H, W)``.
-        w (ndarray): ``(C', C, kh, kw)``.
-        gamma (ndarray): ``(C',)``.
-        beta (ndarray): ``(C',)``.
-        mean (ndarray): ``(C',)``.
-        var (ndarray): ``(C',)``.
-        geometry (~yolo_dist.kernels.cpu.conv_algorithms.Geometry): Of the convolution.
-        eps (float): Added to the variance.
-        slope (float): Of the ReLU.
-
-    Returns:
-        ndarray: ``(B, C', H', W')``.
-    """
-    y = conv_algorithms.forward(x, w, geometry)
-    scale = gamma / np.sqrt(var + var.dtype.type(eps))
-    normalization.normalize(y, mean, scale, beta, slope, out=y)
-    return channels_first(y)
