@@ -22,8 +22,8 @@ def test_no_option_is_abbreviated(command, arguments):
     (train, [RUN, '--images-per-second', '5'], 'for --plan'),
     (train, [RUN, '--plan', '--resume'], 'leave one out'),
     (evaluate, ['run', '--set', 'optimizer.base_lr=1.0'], 'only keys of data'),
-    (submit, [RUN, '--status', '--dry-run'], 'leave --dry-run'),
-    (submit, [RUN, '--status', '--scheduler', 'slurm'], 'leave --dry-run')])
+    (submit, [RUN, '--status', '--dry-run'], 'remove --dry-run'),
+    (submit, [RUN, '--status', '--scheduler', 'slurm'], 'remove --dry-run')])
 def test_no_option_is_ignored(command, arguments, message):
     """An option that would have no effect is an error that says so."""
     with pytest.raises(InputError, match=message):

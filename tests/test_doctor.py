@@ -152,7 +152,7 @@ def test_no_mpi_library(python, tmp_path):
     assert result.returncode == 0, result.stderr
     assert '  library                 none\n' in result.stdout
     assert '  mpi4py cannot be imported: RuntimeError: cannot load MPI library; ' in result.stdout
-    assert "'.[mpi]' brings Open MPI" in result.stdout and '\nSlow paths\n' in result.stdout
+    assert "'.[mpi]' installs Open MPI" in result.stdout and '\nSlow paths\n' in result.stdout
 
 
 def test_a_damaged_package(python, tmp_path):

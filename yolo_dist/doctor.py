@@ -1,4 +1,4 @@
-"""What is installed, missing or slow: ``python -m yolo_dist.doctor``."""
+"""Report what is installed, missing or slow: ``python -m yolo_dist.doctor``."""
 import importlib
 import os
 import pathlib
@@ -67,7 +67,7 @@ def find_missing():
             advice = ('install one, or load the module of your site'
                       if module == 'mpi4py.MPI' else f'reinstall {package}')
             if module == 'mpi4py.MPI':
-                advice += ": pip install -e '.[mpi]' brings Open MPI"
+                advice += ": pip install -e '.[mpi]' installs Open MPI"
             lines.append(f'{package} cannot be imported: {type(error).__name__}: {reason}; '
                          f'{advice}')
     return lines
@@ -143,15 +143,15 @@ def gpu_advice(found):
 
     named = ', '.join(f'{name} {found["packages"][name]}' for name in cupy)
     if not cupy:
-        second = ("CuPy is not installed: pip install -e '.[gpu]' brings it with CUDA, cuDNN and "
-                  'NCCL')
+        second = ("CuPy is not installed: pip install -e '.[gpu]' installs it with CUDA, cuDNN "
+                  'and NCCL')
     elif len(cupy) > 1:
         second = f'{named} exclude each other: uninstall all but one'
     elif cuda['runtime'] is None:
-        second = f"{named} finds no CUDA libraries: pip install -e '.[gpu]' brings them"
+        second = f"{named} finds no CUDA libraries: pip install -e '.[gpu]' installs them"
     elif cuda['cudnn'] is None:
         second = (f"{named}: good, but no cuDNN ({cuda['cudnn_reason']}): pip install -e '.[gpu]' "
-                  'brings it')
+                  'installs it')
     else:
         second = f'{named} and cuDNN {cuda["cudnn"]}: good'
     return [f'driver    {first}', f'packages  {second}', f'versions  {_VERSIONS}']
@@ -176,9 +176,9 @@ def slow_paths(found):
         if not cuda['cudnn']:
             lines.append('no cuDNN: Chainer convolves by im2col and a matrix product, many '
                          f"times slower ({cuda['cudnn_reason']}): pip install -e '.[gpu]' "
-                         'brings it')
+                         'installs it')
         if not cuda['nccl']:
-            lines.append("no NCCL: no `pure_nccl`; pip install -e '.[gpu]' brings it")
+            lines.append("no NCCL: no `pure_nccl`; pip install -e '.[gpu]' installs it")
         lines += _dropped_gpus(found)
     if not found['blas']:
         lines.append('no optimised BLAS found under NumPy')
@@ -192,7 +192,7 @@ def _dropped_gpus(found):
     from yolo_dist.kernels.cudnn9.choice import least_compute_capability
     least = least_compute_capability(version)
     return [f'GPU {i} has compute capability {gpu["compute_capability"]}, cuDNN {version} '
-            f"computes on {least} and newer only: pip install -e '.[gpu-volta]' brings the last "
+            f"computes on {least} and newer only: pip install -e '.[gpu-volta]' installs the last "
             'one for Volta'
             for i, gpu in enumerate(found['devices']) if float(gpu['compute_capability']) < least]
 

@@ -1,4 +1,4 @@
-"""What a run depends on outside its experiment file."""
+"""The software and hardware that a run depends on."""
 import ctypes
 import hashlib
 import os

@@ -131,10 +131,10 @@ def test_the_docstring_tells_the_fit_to_the_paper():
                      for point in points)
     as_stated = SpeedUpModel(site)
     fitted = fit_link_share(as_stated, workloads, points)
-    assert 'the ring gives {}, {} and {} where'.format(*predictions(as_stated)) in text
+    assert 'the ring gives {}, {} and {}.'.format(*predictions(as_stated)) in text
     factor = math.exp(fit_error(as_stated, workloads, points))
     assert f'a factor of {factor:.1f}' in text
-    stated = re.search(r'is (0\.\d+) and leaves (\d+) %: (\d+), (\d+) and (\d+)', text)
+    stated = re.search(r'is (0\.\d+) and leaves an error of (\d+) %: (\d+), (\d+) and (\d+)', text)
     assert float(stated[1]) == round(fitted.link_share, 3)
     assert int(stated[2]) == round(100 * fit_error(fitted, workloads, points))
     assert tuple(map(int, stated.groups()[2:])) == predictions(fitted)

@@ -39,7 +39,7 @@ def check_gpu(number):
     if not cuda.cudnn_enabled and not cuda._cudnn_disabled_by_user:
         raise InputError(
             'there is a GPU but no cuDNN for it, so Chainer would convolve many times slower; '
-            "pip install -e '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
+            "pip install -e '.[gpu]' installs cuDNN, `python -m yolo_dist.doctor` says what is "
             'missing; set CHAINER_CUDNN=0 in the environment to go on without cuDNN')
     if cuda.cudnn_enabled:
         _check_capability(number, cuda.libcudnn.getVersion())

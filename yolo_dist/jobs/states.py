@@ -52,7 +52,7 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
 
     Args:
         directory (pathlib.Path): Its result directory, which need not exist.
-        active_jobs (dict): Jobs of each scheduler. This function fills it, so that several
+        active_jobs (dict): Jobs of each scheduler. This function fills the dictionary. Several
             calls with the same dictionary ask each scheduler once.
         must_answer (bool): Whether a scheduler that does not answer is an error. Otherwise the
             state comes from the directory.

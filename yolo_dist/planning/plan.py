@@ -176,8 +176,8 @@ def _dataset_sizes(config, datasets):
     if splits and splits <= set(VOC) and data.class_names is None:
         return source, *(sum(VOC[split] for split in part) for part in (data.train, data.val))
     raise InputError(
-        f'{data.root}: there is no such folder or packed data set, and its number of images is '
-        'not known, as it is for ImageNet and Pascal VOC; make or mount the data, or set '
+        f'{data.root}: there is no such folder or packed data set; without it the number of '
+        'images is known only for ImageNet and Pascal VOC; make or mount the data, or set '
         'data.root')
 
 

@@ -21,7 +21,7 @@ forward passes at ``gpu.efficiency`` (an assumption, 0.4 in ``abci_2018``) of th
 15.7 TFLOP/s. With the stated bandwidth of ABCI's links the ring gives 246, 486 and 95. The
 paper prints 109.5 (k = 256), 256 (k = 512) and 64.4 (k = 96). The difference is a factor of 1.9
 (root mean square of the logarithm). The one free number is ``link_share``. Fitted to the three
-points it is 0.026, with 116, 231 and 71 and an error of 9 %. Another efficiency changes the
+points it is 0.026 and leaves an error of 9 %: 116, 231 and 71. Another efficiency changes the
 share and not the error. The fit has two limits:
 
 - From k = 256 to 512 the paper's speed-up grows by 2.34. In a model whose iterations do not

@@ -55,7 +55,7 @@ def find_whole_snapshot(directory, config):
         try:
             found = read_npz(path).get(_IDENTITY)
         except InputError as error:
-            passed_over.append(f'passed over a damaged snapshot: {error}')
+            passed_over.append(f'skipped a damaged snapshot: {error}')
             continue
         if found is not None:
             _check_identity(path, found, identity(config))
