@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
+import cv2
 import numpy as np
 import pytest
 
@@ -94,6 +95,24 @@ def test_a_failing_evaluation_loses_no_epoch(train, undisturbed, tmp_path):
             np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
+def test_damage_that_only_decoding_shows(train, data, tmp_path):
+    """An image without its quantization: `error` ends the job and names it, `skip` lists it."""
+    root = shutil.copytree(data, tmp_path / 'set')
+    path = next((root / 'train').glob('*/*'))
+    picture = cv2.imencode('.jpg', np.zeros((32, 32, 3), np.uint8))[1].tobytes()
+    path.write_bytes(picture.replace(b'\xff\xdb', b'\xff\xfe'))
+    directory = tmp_path / 'results/quickstart_darknet19'
+    loaders = ('--set', 'data.n_loader_processes=1')
+    done = train(tmp_path, *loaders, n=2, root=root)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr, done.stderr
+    assert f'{path}: not a complete image file' in done.stderr
+    assert json.loads((directory / 'status.json').read_text())['state'] == 'failed'
+    done = train(tmp_path, *loaders, '--resume', '--set', 'data.on_bad_example=skip', root=root)
+    assert done.returncode == 0, done.stderr
+    assert '1 training examples could not be read' in done.stdout
+    assert (directory / 'data_check.txt').read_text().count(str(path)) == 1
+
+
 # The second process meets a number that is not finite in its third iteration.
 SPOILT = """
 import sys
@@ -138,7 +157,7 @@ if __name__ == '__main__':
 
 
 @pytest.mark.parametrize('kind, message', [
-    ('loss', 'loss of worker 0 of its 1 is nan'),
+    ('loss', 'loss of its worker 0 is nan'),
     ('gradient', 'its own gradient is not'),
     ('state', 'loss or state is not finite')])
 def test_bad_numbers_end_training_where_they_appear(train, undisturbed, tmp_path, kind, message):

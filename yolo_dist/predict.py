@@ -6,6 +6,7 @@ import tqdm
 from yolo_dist.command_line import Parser, fraction, printable, run_serial
 from yolo_dist.distributed.device import n_gpus, use_gpu
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu import fixed_weights
 from yolo_dist.prediction import Outputs, find_pictures, open_model, read_batches
 from yolo_dist.tasks import get_task
 
@@ -56,8 +57,9 @@ def main(argv=None):
 
     task, records, skipped = get_task(model), [], []
     is_video = any(source.is_video for source in sources)
-    with tqdm.tqdm(total=None if is_video else len(sources), unit='picture',
-                   dynamic_ncols=True, leave=False, disable=not sys.stderr.isatty()) as bar:
+    with fixed_weights(), tqdm.tqdm(
+            total=None if is_video else len(sources), unit='picture', dynamic_ncols=True,
+            leave=False, disable=not sys.stderr.isatty()) as bar:
         def say(line, file):
             bar.clear()
             print(printable(line), file=file, flush=True)

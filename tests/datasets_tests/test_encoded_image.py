@@ -1,4 +1,5 @@
 import io
+import struct
 import tracemalloc
 
 import cv2
@@ -204,6 +205,33 @@ def test_a_small_file_that_claims_gigabytes_is_refused(ending):
     finally:
         tracemalloc.stop()
     assert EncodedImage(data, 'small').decode().shape == (3, 8, 8)
+
+
+SMALL = {
+    'BMP': lambda side: b'BM' + struct.pack('<IHHI', 0, 0, 0, 1078) + struct.pack(
+        '<IiiHHIIiiII', 40, side, side, 1, 8, 1, 0, 0, 0, 256, 0) + bytes(1024) + b'\0\1',
+    'GIF': lambda side: b'GIF89a' + struct.pack('<HHBBB', side, side, 128, 0, 0) + bytes(6)
+        + b',' + struct.pack('<HHHHB', 0, 0, side, side, 0) + b'\x02\x02\x4c\x01\0;',
+    'PPM': lambda side: b'P6 %d %d 255\n' % (side, side),
+    'TIFF': lambda side: b'II*\0' + struct.pack('<IH', 8, 8) + b''.join(
+        struct.pack('<HHII', tag, 4, 1, value) for tag, value in (
+            (256, side), (257, side), (258, 8), (259, 1), (262, 1), (273, 110), (277, 1),
+            (279, 9))) + bytes(20),
+}
+
+
+@pytest.mark.parametrize('kind', SMALL)
+def test_a_claim_of_gigabytes_is_refused_in_each_format(kind, monkeypatch):
+    """Before OpenCV sees it, which would reserve 2.7 GB; a small claim reaches OpenCV."""
+    asked = []
+    monkeypatch.setattr(cv2, 'imdecode', lambda data, flags: asked.append(len(data)))
+    for side in (16_385, 30_000):
+        with pytest.raises(InputError, match=f'bomb.*claims {side:,} x {side:,} pixels'):
+            EncodedImage(SMALL[kind](side), 'bomb')
+    assert not asked
+    with pytest.raises(InputError, match='not a complete image'):
+        EncodedImage(SMALL[kind](8), 'small')
+    assert asked
 
 
 def test_a_second_frame_does_not_hide_the_first():

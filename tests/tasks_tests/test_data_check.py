@@ -8,7 +8,7 @@ import pytest
 
 from yolo_dist import pack_data
 from yolo_dist.config import load_config
-from yolo_dist.datasets import VOCDetectionDataset, make_mini_voc
+from yolo_dist.datasets import VOCDetectionDataset, check_images, make_mini_voc
 from yolo_dist.errors import InputError
 from yolo_dist.runs.snapshots import identity
 from yolo_dist.tasks import (
@@ -167,6 +167,14 @@ def test_the_replacement_of_a_bad_example_does_not_depend_on_the_processes(root,
     """Two processes and one see the same images; without skip the example is an error."""
     dataset = VOCDetectionDataset(root, ['VOC2007/trainval'], ['zero', 'one', 'two', 'three',
                                   'four', 'five', 'six', 'seven', 'eight', 'nine'])
+    # Without its quantization an image looks whole until it is decoded.
+    damaged = root / 'VOC2007/JPEGImages/000005.jpg'
+    damaged.write_bytes((root / 'VOC2007/JPEGImages/000001.jpg').read_bytes().replace(
+        b'\xff\xdb', b'\xff\xfe'))
+    (root / 'VOC2007/Annotations/000005.xml').write_bytes(
+        (root / 'VOC2007/Annotations/000001.xml').read_bytes())
+    assert [finding.index for finding in check_images(dataset)
+            if finding.kind == 'bad example'] == [1]
     note = functools.partial(add_skipped, tmp_path / 'run' / LISTING)
     both = _stream(dataset, (0, 1), note)
     alone = [_stream(dataset, (worker,), note) for worker in (0, 1)]

@@ -1,24 +1,40 @@
 """Experiment files: load, override, expand a row of a sweep, dump, compare."""
 
 import pathlib
+from collections.abc import Hashable
 
 import yaml
 
 from yolo_dist.config.problems import describe, suggest, validate
 from yolo_dist.config.sections import OPTIONAL_KEYS, RUN_CLASSES, Sweep
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
 
 
 class _Loader(yaml.SafeLoader):
     """Safe loading that refuses a key given twice instead of keeping the last."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                break  # which PyYAML refuses
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f'key {key!r} stands twice', node.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node):
+        value = super().construct_yaml_int(node)
+        if abs(value) >= 1 << 63:  # Python writes no numbers of thousands of digits
+            raise yaml.constructor.ConstructorError(
+                None, None, 'a whole number of more than 64 bits', node.start_mark)
+        return value
+
+    yaml_constructors = {**yaml.SafeLoader.yaml_constructors,
+                         'tag:yaml.org,2002:int': construct_yaml_int}
 
 
 def read_yaml(path, kind):
@@ -36,7 +52,7 @@ def read_yaml(path, kind):
     """
     path = pathlib.Path(path)
     try:
-        text = path.read_text(encoding='utf-8')
+        text = read_file(path).decode()
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror}); '
                          f'expected {kind}') from None
@@ -53,9 +69,9 @@ def _parse(text, complaint):
         return yaml.load(text, Loader=_Loader)
     except RecursionError:
         raise InputError(f'{complaint}: it is nested too deeply') from None
-    # PyYAML passes on what Python says of a month 13 or of a number of 5,000 digits.
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise InputError(f'{complaint}: {error}') from None
+    # PyYAML passes on whatever Python says of a month 13, or of `!!bool x`.
+    except Exception as error:
+        raise InputError(f'{complaint}: {error or type(error).__name__}') from None
 
 
 def _read(path):
@@ -145,7 +161,7 @@ def load_config(path, *, row=None, overrides=(), results='results'):
     for text in overrides:
         _set(content, *_parse_override(text), f'--set {text}')
     task = content.get('task')
-    if task not in RUN_CLASSES:
+    if not isinstance(task, str) or task not in RUN_CLASSES:
         raise InputError(f'{path}: task: found {describe(task)}; expected classification '
                          'or detection')
     config = validate(RUN_CLASSES[task], content, path)

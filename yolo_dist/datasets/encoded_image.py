@@ -6,6 +6,7 @@ import simplejpeg
 from yolo_dist.datasets.image_headers import (
     JPEG_START,
     PNG_START,
+    other_size,
     parse_jpeg_header,
     png_size,
     without_ancillary_chunks,
@@ -13,7 +14,6 @@ from yolo_dist.datasets.image_headers import (
 from yolo_dist.errors import InputError
 
 # 16,384 x 16,384: 0.8 GiB as RGB. A claim of more is refused before memory is reserved for it.
-# OpenCV has a limit of its own for other formats, 2^30.
 MAX_PIXELS = 1 << 28
 
 # Endings of the image files of a data set, in lower case.
@@ -80,8 +80,12 @@ class EncodedImage:
                 self._pixels = _turn(self._decode_by_opencv(ignore_orientation=True),
                                      self._orientation)
         else:
-            if data.startswith(PNG_START):
-                self._check_size(png_size(data))
+            is_png = data.startswith(PNG_START)
+            size_hw = png_size(data) if is_png else other_size(data)
+            if size_hw is None:
+                self._raise_no_image()
+            self._check_size(size_hw)
+            if is_png:
                 self._data = without_ancillary_chunks(data)
                 if self._data is None:
                     self._raise_damaged()
@@ -174,11 +178,14 @@ class EncodedImage:
         finally:
             cv2.utils.logging.setLogLevel(level)
         if pixels is None:
-            raise InputError(
-                f'{self._name}: not a complete image file (first bytes {self._data[:8]!r}); '
-                'expected JPEG, PNG or another usual format; restore the file or take it out of '
-                'the list')
+            self._raise_no_image()
         return pixels
+
+    def _raise_no_image(self):
+        raise InputError(
+            f'{self._name}: not a complete image file (first bytes {self._data[:8]!r}); '
+            'expected JPEG, PNG or another usual format; restore the file or take it out of '
+            'the list')
 
     def _raise_damaged(self):
         raise InputError(f'{self._name}: the image file is truncated or damaged; restore it or '

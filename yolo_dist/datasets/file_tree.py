@@ -9,6 +9,7 @@ from pathlib import Path
 import lmdb
 
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import open_file, read_file
 from yolo_dist.whole_files import write_whole
 
 # Not the name of any file: those do not start with a blank.
@@ -84,8 +85,7 @@ class FolderTree:
         Raises:
             OSError: If it is not there or cannot be read.
         """
-        with open(self._place(path), 'rb') as file:
-            return file.read()
+        return read_file(self._place(path))
 
     def read_ends(self, path, n_bytes):
         """Read the start and the end of a file, or all of it where that is as short.
@@ -100,12 +100,10 @@ class FolderTree:
         Raises:
             OSError: If it is not there, is no file, or cannot be read.
         """
-        if not self.is_file(path):  # opening a pipe would wait for its writer
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        with open(self._place(path), 'rb', buffering=0) as file:
+        with open_file(self._place(path)) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= 2 * n_bytes:
-                return file.readall(), b''
+                return file.read(), b''
             start = file.read(n_bytes)
             file.seek(-n_bytes, os.SEEK_END)
             return start, file.read(n_bytes)
@@ -132,7 +130,7 @@ class FolderTree:
             InputError: If a name in it is in another encoding than UTF-8.
         """
         with os.scandir(self._place(path)) as entries:
-            names = [entry.name + '/' * entry.is_dir() for entry in entries]
+            names = [entry.name + '/' * _is_folder(entry) for entry in entries]
         for name in names:
             if not name.isascii() and not _is_utf8(name):
                 raise InputError(f'{self.root}/{path}: found the file name {os.fsencode(name)!r}, '
@@ -144,11 +142,21 @@ class FolderTree:
         return os.stat(self._place(path)).st_size
 
     def _place(self, path):
+        if '\0' in path:
+            raise InputError(f'{self.root}: {path[:100]!r}, which a list or a split names, holds '
+                             'a zero, as the name of no file does; is it text?')
         if '..' in path and '..' in path.split('/'):
             raise InputError(
                 f'{self.root}: {path!r}, which a list or a split names, leads out of the folder; '
                 'name files inside it, or link the folder that holds them into it')
         return f'{self.root}/{path}'
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_utf8(name):

@@ -1,8 +1,17 @@
 """What the header of an image file tells, and whether the file is whole."""
+import io
 import math
 import struct
 import zlib
 from typing import NamedTuple
+
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 JPEG_START = b'\xff\xd8'
 PNG_START = b'\x89PNG\r\n\x1a\n'
@@ -11,6 +20,10 @@ PNG_END = b'IEND\xaeB`\x82'
 # What a PNG's pixels and their orientation depend on. Broken colour profiles in the other chunks
 # make the decoder write warnings to stderr.
 _PNG_CHUNKS = {b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND', b'eXIf'}
+
+# These read a header and no pixels. OpenCV reads more, in which no data sets come.
+_OTHER_FORMATS = (BmpImageFile, TiffImageFile, WebPImageFile, GifImageFile, PpmImageFile,
+                  AvifImageFile, Jpeg2KImageFile)
 
 _APP1, _START_OF_SCAN = 0xe1, 0xda
 _SEQUENTIAL_HUFFMAN_FRAMES = 0xc0, 0xc1
@@ -105,6 +118,25 @@ def png_size(data):
         return None
     width, height = struct.unpack_from('>II', data, 16)
     return height, width
+
+
+def other_size(data):
+    """Tell the size that the header of a file of another format claims.
+
+    Args:
+        data (bytes): Content of a file that is neither JPEG nor PNG.
+
+    Returns:
+        tuple of int: Height and width in pixels; ``None`` where it is none of BMP, GIF, TIFF,
+        WebP, PPM, AVIF and JPEG 2000.
+    """
+    for read_header in _OTHER_FORMATS:
+        try:
+            image = read_header(io.BytesIO(data))
+            return image.height, image.width
+        except Exception:  # Pillow says in many ways that it is another format
+            pass
+    return None
 
 
 def without_ancillary_chunks(data):

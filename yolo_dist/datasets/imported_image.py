@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo_dist.datasets.encoded_image import EncodedImage
+from yolo_dist.datasets.text import is_writable
 from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.datasets.voc_detection_dataset import VOC_IMAGE_SUFFIXES, overhang
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
 from yolo_dist.whole_files import write_whole
 
 _N_DECIMALS = 2  # of a pixel, as COCO's own; labels of six digits give whole pixels back
@@ -71,7 +73,7 @@ def image_size(path, stated_hw, where):
         InputError: If the file is missing or damaged, or of another size.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except (OSError, ValueError) as error:  # a name with a zero byte
         raise InputError(f'{where}: the image {path} cannot be read '
                          f'({getattr(error, "strerror", error)}); check the folder of the images'
@@ -100,10 +102,12 @@ def find_problems(images, class_names):
     for name in sorted({name for name in class_names if list(class_names).count(name) > 1}):
         yield f'class {name!r}: found twice; give each class another name'
     for name in class_names:
-        if not name.isprintable() or not name:
-            yield f'class {name!r}: found as a name; expected letters on one line'
+        if not name or not is_writable(name):
+            yield f'class {ascii(name)}: cannot stand on a line of text; give it another name'
     names = {}
     for image in images:
+        if not is_writable(image.id):
+            yield f'{image.path}: the name {ascii(image.name)} cannot stand in a list; rename it'
         if image.id in names:
             yield (f'{image.path}: would have the same name, {image.id}, as {names[image.id]}; '
                    'rename one of them')

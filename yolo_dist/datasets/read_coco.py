@@ -13,6 +13,9 @@ from yolo_dist.datasets.imported_image import (
 )
 from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
+
+_MAX_SIDE = 1e9  # pixels; whole numbers of JSON have any number of digits
 
 
 def read_coco(annotations, images):
@@ -63,8 +66,9 @@ def read_coco(annotations, images):
             problems.append(f'{where}: found file_name {name!r}, which leads out of {images}')
             continue
         stated = record.get('height'), record.get('width')
+        is_stated = all(isinstance(side, int | float) and side for side in stated)
         try:
-            size_hw = image_size(Path(images) / name, stated if all(stated) else None, where)
+            size_hw = image_size(Path(images) / name, stated if is_stated else None, where)
         except InputError as error:
             problems.append(str(error))
         else:
@@ -76,7 +80,7 @@ def read_coco(annotations, images):
 
 def _read_json(path):
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(read_file(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected COCO's JSON"
                          ) from error
@@ -121,4 +125,5 @@ def _order(id_):
 
 def _are_numbers(bbox):
     return (isinstance(bbox, list) and len(bbox) == 4
-            and all(isinstance(side, int | float) and math.isfinite(side) for side in bbox))
+            and all(isinstance(side, int | float) and abs(side) < math.inf for side in bbox)
+            and max(map(abs, bbox)) < _MAX_SIDE)

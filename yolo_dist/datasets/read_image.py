@@ -1,6 +1,7 @@
 """Image files as RGB arrays."""
 from yolo_dist.datasets.encoded_image import EncodedImage
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
 
 
 def read_image(path, *, apply_orientation=True):
@@ -18,8 +19,7 @@ def read_image(path, *, apply_orientation=True):
         InputError: If the file is missing, empty, truncated or not an image.
     """
     try:
-        with open(path, 'rb') as file:
-            data = file.read()
+        data = read_file(path)
     except OSError as error:
         raise InputError(f'{path}: the image cannot be read ({error.strerror}); '
                          'check the path and the list it comes from') from error

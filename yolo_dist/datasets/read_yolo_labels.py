@@ -14,6 +14,7 @@ from yolo_dist.datasets.imported_image import (
 )
 from yolo_dist.datasets.problems import raise_problems
 from yolo_dist.errors import InputError
+from yolo_dist.outside_files import read_file
 
 _NO_LABELS = 'classes.txt'  # LabelImg writes the names of the classes beside the labels
 _TOLERANCE = 0.02  # as much of a side as a box may stick out
@@ -71,11 +72,14 @@ def _read_names(path):
     if path.suffix in ('.yaml', '.yml'):
         try:
             names = (yaml.safe_load(text) or {}).get('names')
-        except (yaml.YAMLError, AttributeError):
+        except Exception:  # PyYAML passes on whatever Python says of a value
             names = None
         if isinstance(names, dict) and set(names) == set(range(len(names))):
             names = [names[i] for i in range(len(names))]
-        if not isinstance(names, list):
+        # Python writes no numbers of thousands of digits.
+        if not isinstance(names, list) or not all(
+                isinstance(name, str) or isinstance(name, int | float) and abs(name) < 1 << 63
+                for name in names):
             raise InputError(f'{path}: has no list of names; expected `names: [cat, dog]`, or a '
                              'mapping from 0, 1, ... to names')
     else:
@@ -89,7 +93,7 @@ def _read_names(path):
 
 def _read_text(path):
     try:
-        return path.read_bytes().decode('utf-8-sig')
+        return read_file(path).decode('utf-8-sig')
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror})') from error
     except UnicodeDecodeError as error:

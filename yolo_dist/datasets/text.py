@@ -1,5 +1,6 @@
 """Text that editors and tools wrote: lists of images, names."""
 import codecs
+import re
 
 from yolo_dist.errors import InputError
 
@@ -9,6 +10,22 @@ _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, 'utf-8-sig'), (codecs.BOM_UTF16_LE, 'utf-
 # Folders and files that operating systems leave in a data set, besides those that start with '.'.
 _LEFT_BY_SYSTEMS = {'__MACOSX', '@eaDir', 'lost+found', '$RECYCLE.BIN',
                     'System Volume Information', 'Thumbs.db', 'desktop.ini'}
+
+
+# What ends a line, or cannot stand in XML.
+_UNWRITABLE = re.compile('[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]')
+
+
+def is_writable(name):
+    """Tell whether a name can stand on a line of a list and in XML, and is read back.
+
+    Args:
+        name (str): Of a class or a file.
+
+    Returns:
+        bool: Whether it is on one line, of characters that UTF-8 and XML have.
+    """
+    return not _UNWRITABLE.search(name)
 
 
 def read_lines(tree, path):

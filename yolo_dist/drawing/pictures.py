@@ -4,9 +4,6 @@ import unicodedata
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from yolo_dist.drawing.figures import COLORS
 
@@ -84,6 +81,8 @@ def draw_sheet(pictures, title):
     Returns:
         matplotlib.figure.Figure: The figure.
     """
+    from matplotlib.figure import Figure
+
     pictures = [_padded(picture) for picture in pictures]
     aspects = [len(picture.views) * picture.img.shape[2] / picture.img.shape[1]
                for picture in pictures]
@@ -172,6 +171,8 @@ def _shortened(text, n_letters):
 
 
 def _draw_boxes(axes, boxes, size_hw, inches):
+    from matplotlib.patches import Rectangle
+
     font_size = 6.5 if len(boxes) <= 12 else 5
     scale = size_hw[0] / inches[0]  # pixels of the image an inch
     taken = []
@@ -232,6 +233,8 @@ def _place_of_label(bb, height, width, size_hw, taken):
 
 
 def _draw_head(figure, title, kinds):
+    from matplotlib.lines import Line2D
+
     width, height = figure.get_size_inches()
     figure.text(0.04 / width, 1 - 0.08 / height, title, fontsize=9.5, va='top', ha='left')
     handles = {words: Line2D([], [], color=color, linestyle=style, linewidth=1.8)

@@ -5,6 +5,7 @@ from itertools import zip_longest
 from yolo_dist.errors import InputError
 from yolo_dist.formats.darknet_layers import Layer, absolute
 from yolo_dist.formats.network import Network, fit_width
+from yolo_dist.outside_files import open_file
 
 # What decides the forward pass, with the values that Darknet takes where none is given. An
 # option whose default is a list is read as one.
@@ -86,7 +87,7 @@ def read_darknet_cfg(path):
 
 def _read_sections(path):
     try:
-        with open(path, 'rb') as file:
+        with open_file(path) as file:
             text = file.read(_MAX_BYTES + 1).decode()
         if len(text) > _MAX_BYTES or '\0' in text:
             raise ValueError('no short text')

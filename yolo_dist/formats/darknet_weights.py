@@ -12,6 +12,7 @@ import numpy as np
 from yolo_dist.errors import InputError
 from yolo_dist.formats.network import NAMES, Network
 from yolo_dist.links import DARKNET_HEADER, read_weights
+from yolo_dist.outside_files import open_file
 
 _MAX_CLASSES = 100_000
 _MAX_VERSION = 10_000  # files with transposed matrices add 1000
@@ -45,7 +46,7 @@ def is_npz(path):
     path = pathlib.Path(path)
     if path.suffix == '.npz' or not path.is_file():
         return path.suffix == '.npz'
-    with open(path, 'rb') as file:
+    with open_file(path) as file:
         return file.read(4) == b'PK\x03\x04'
 
 
@@ -80,7 +81,7 @@ def read_darknet_weights(path, network=None, *, width=1.0):
         InputError: If it cannot be read, is not one, or does not fit ``network``.
     """
     try:
-        with open(path, 'rb') as file:
+        with open_file(path) as file:
             n_bytes = os.fstat(file.fileno()).st_size
             header, n_header = _read_header(file, path)
             n_numbers, rest = divmod(n_bytes - n_header, 4)
