@@ -147,7 +147,7 @@ def changed(content, key, number, **values):
      ['annotation 7: found image_id 5, expected the id of one of its 12 images']),
     (lambda c: changed(c, 'annotations', 0, image_id=[5]), ['annotation 7: found image_id [5]']),
     (lambda c: changed(c, 'annotations', 0, category_id={}), ['annotation 7: found category_id']),
-    (lambda c: changed(c, 'categories', 0, name=' '), ["class '': found as a name"]),
+    (lambda c: changed(c, 'categories', 0, name=' '), ["class '': cannot stand"]),
     (lambda c: changed(c, 'images', 0, file_name='a\0.jpg'),
      ['image 100: the image', 'null byte']),
     (lambda c: changed(c, 'annotations', 1, category_id=99),
