@@ -44,7 +44,8 @@ quickstart: $(STAMP)
 	$(BIN)/python -m yolo_dist.report experiments/quickstart_*.yaml --out report
 
 test: $(STAMP) $(ORACLES)/installed
-	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10
+	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10 \
+	  -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, in the order of conftest
 
 soak: $(STAMP)
 	nice $(BIN)/python tests/soak.py --minutes $(MINUTES)

@@ -52,11 +52,11 @@ setup(
         # ONNX files. onnx_chainer, inside Chainer, writes them.
         'onnx': ['onnx>=1.16'],
         # COCO's AP beside VOC's, computed where it is installed.
-        'coco': ['pycocotools>=2.0.8'],
+        'coco': ['faster-coco-eval>=1.8,<2'],
         # Event files of `train --tensorboard`; TensorBoard itself shows them, from anywhere.
         'tensorboard': ['tensorboardX>=2.6,<3'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
         'test': ['onnx>=1.16', 'onnxruntime>=1.20', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6'],
-        'bench': ['torch==2.13.0'],
+        'bench': ['torch==2.13.0', 'onnx>=1.16', 'onnxruntime>=1.20', 'openvino>=2025'],
     },
 )

@@ -1,24 +1,25 @@
-# The launcher: runs inside each job, under every scheduler. A job script (written by
+# The launcher, which runs inside each job under every scheduler. A job script (written by
 # jobs/submit.sh) sets the variables and functions that are used here, then sources this file.
 #
-# Training is started by mpiexec and goes on from its latest snapshot. Before the time of the
-# job is over, training is told to write a snapshot, which ends it with status 75; the job is
-# then queued again. SIGUSR1 to this shell is that warning: Slurm sends it (sbatch
-# --signal=B:USR1@SECONDS), elsewhere the timer below does. Grid Engine's own warning, SIGUSR2
-# (qsub -notify), comes too late: it does not take a job back whose time is over. It is treated
-# as SIGTERM is, with which a job is cancelled: a snapshot where there is time, and the end.
+# mpiexec starts training, which goes on from its latest snapshot. Shortly before the time of the
+# job is over, training gets a warning. It then writes a snapshot and ends with status 75, and the
+# job is queued again. The warning is SIGUSR1 to this shell. Slurm sends it (sbatch
+# --signal=B:USR1@SECONDS). Under other schedulers the timer below sends it. Grid Engine's own
+# warning, SIGUSR2 (qsub -notify), comes too late, because Grid Engine does not queue a job again
+# whose time is over. SIGUSR2 is treated like SIGTERM, which cancels a job: training writes a
+# snapshot if there is time, and the job ends.
 #
-# What the run itself wrote into its status.json counts, not the status of mpiexec: Open MPI's is
-# 0 where the daemon of a host was killed. A run that ended without a word, as one does whose
-# process or host was lost or that its watchdog ended, is queued again like one that was stopped.
+# The state in status.json decides, not the status of mpiexec, which is 0 under Open MPI if the
+# daemon of a host was killed. A run that ended without a final state is queued again like a run
+# that was stopped. This happens if a process or a host was lost or the watchdog ended the run.
 #
-# A host that is gone says nothing, nor does one behind a cut link. Open MPI asks its daemons for a
-# sign of life, here after a minute of silence, and ends the job where none comes in a second one.
-# The watchdog of training alone would not do: mpiexec waits 15 minutes for a host to which it has
-# sent something.
+# A host that is gone sends no message, and neither does a host behind a cut link. Open MPI asks
+# its daemons for a sign of life after a minute of silence, and ends the job if none comes in a
+# second minute. The watchdog of training is not enough, because mpiexec waits 15 minutes for a
+# host to which it has sent something.
 #
-# mpiexec of Open MPI forwards SIGUSR1 to all processes, but ends them at once on SIGTERM. It
-# has a process group of its own, so that signals for the job reach it through this shell.
+# mpiexec of Open MPI forwards SIGUSR1 to all processes, but ends them at once on SIGTERM. It has a
+# process group of its own. Signals for the job therefore reach it only through this shell.
 
 cd "$work_directory" || exit 1
 mkdir -p "$run_directory"
@@ -48,7 +49,7 @@ case $scheduler in pbs | uge)
     trap 'kill -- "-$timer" 2>/dev/null' EXIT
 esac
 
-export HOME="${HOME:-${TMPDIR:-/tmp}}"  # which mpiexec does not start without
+export HOME="${HOME:-${TMPDIR:-/tmp}}"  # mpiexec does not start without HOME
 set_up
 
 if [ -n "${staging_command:-}" ]; then
@@ -63,7 +64,7 @@ if [ -n "${staging_command:-}" ]; then
 fi
 
 written() { stat --format '%i %y' "$run_directory/status.json" 2>/dev/null; }
-# The state that this session left; nothing where it wrote none.
+# Print the state that this session wrote, or nothing if it wrote none.
 state() {
     [ "$(written)" = "$written_before" ] ||
         sed -n 's/^ "state": "\(.*\)",$/\1/p' "$run_directory/status.json"
@@ -79,14 +80,14 @@ if [ -z "$warned$cancelled" ]; then
     while wait "$processes"; [ $? -gt 128 ] && kill -0 "$processes" 2>/dev/null; do :; done
     wait "$processes"
     status=$?
-    # Told to stop before it could listen.
+    # The signal came before training could receive it.
     [ -n "$warned$cancelled" ] && [ "$status" -gt 128 ] && status=75
     ended_as=$(state)
     case $ended_as,$status in
         done,*) status=0 ;;
         diverged,*) status=3 ;;
         failed,0) status=1 ;;
-        stopped,0 | *,75) ;;  # stopped,0: where run.stop_after_epochs says
+        stopped,0 | *,75) ;;  # stopped,0: at run.stop_after_epochs
         running,* | stopped,*)
             say "mpiexec ended with status $status, but the run is $ended_as: not at its end"
             status=75 ;;
@@ -108,6 +109,6 @@ fi
 say "stopped with a snapshot; queued again"
 case $scheduler in
     slurm) scontrol requeue "$job" ;;
-    uge) exit 99 ;;  # Grid Engine puts a job that ends so back into its queue
-    pbs) python -m yolo_dist.submit "${submission[@]}" ;;  # qrerun is for operators alone
+    uge) exit 99 ;;  # with this status Grid Engine queues the job again
+    pbs) python -m yolo_dist.submit "${submission[@]}" ;;  # qrerun is only for operators
 esac || { say "that failed; $(how_to_go_on)"; exit 75; }

@@ -1,10 +1,12 @@
 """Fixtures of all tests. `yolo_dist` is imported before any test file imports Chainer."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ SETTINGS = {
     'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
     'PRTE_MCA_rmaps_default_mapping_policy': ':oversubscribe',
     'PRTE_MCA_hwloc_default_binding_policy': 'none',
+    # More processes than cores: who waits lets others compute.
+    'OMPI_MCA_mpi_yield_when_idle': '1',
     'OPENBLAS_NUM_THREADS': '1',
     'MPLBACKEND': 'agg',
 }
@@ -81,6 +85,90 @@ def mpiexec():
 def _mpiexec(n):
     launcher = pathlib.Path(sys.executable).parent / 'mpiexec'
     return [str(launcher) if launcher.exists() else 'mpiexec', '-n', str(n)]
+
+
+class _JobServer:
+    """``n`` processes of ``job_server.py``, which are started anew where a command ended them."""
+
+    def __init__(self, n, folder):
+        self._n = n
+        self._folder = folder
+        self._number = 0
+        self._process = None
+
+    def _start(self):
+        folder = self._folder / f'start{self._number}'
+        folder.mkdir()
+        for rank in range(self._n):
+            os.mkfifo(folder / str(rank))
+        self._process = _start([*_mpiexec(self._n), sys.executable,
+                                str(ROOT / 'tests/job_server.py'), str(folder)], None, folder)
+        # For reading as well: opened for writing alone, a pipe waits for its reader.
+        self._pipes = [open(os.open(folder / str(rank), os.O_RDWR), 'w', encoding='utf-8',
+                            buffering=1) for rank in range(self._n)]
+        self._current = folder
+
+    def run(self, module, argv, timeout, cwd):
+        if self._process is None:
+            self._start()
+        self._number += 1
+        outputs = [self._folder / f'{self._number}.{name}' for name in ('stdout', 'stderr')]
+        for output in outputs:
+            output.touch()
+        command = [self._number, module, argv, *map(str, [cwd, *outputs])]
+        for pipe in self._pipes:
+            pipe.write(json.dumps(command) + '\n')
+        files = [self._current / f'{self._number}.{rank}' for rank in range(self._n)]
+        give_up_at = time.monotonic() + timeout
+        while not all(map(os.path.exists, files)) and self._process.poll() is None:
+            if time.monotonic() > give_up_at:
+                self.end(signal.SIGTERM)
+                pytest.fail(f'still running after {timeout} s: {command}\n'
+                            + '\n'.join(output.read_text() for output in outputs))
+            time.sleep(0.01)
+        texts = ['', '']
+        if self._process.poll() is None:
+            status = next(filter(None, (int(file.read_text()) for file in files)), 0)
+        else:
+            texts, status = self._process.communicate(), self._process.returncode
+            self.end()
+        texts = [output.read_text(encoding='utf-8') + text
+                 for output, text in zip(outputs, texts)]
+        return subprocess.CompletedProcess(command, status, *texts)
+
+    def end(self, number=None):
+        if self._process is None:
+            return
+        for pipe in self._pipes:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        if number is not None:
+            self._process.send_signal(number)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+        self._process = None
+
+
+@pytest.fixture(scope='session')
+def mpi_job(tmp_path_factory):
+    """Runs a command of the package in MPI processes that other tests use before and after.
+
+    ``mpi_job(n, module, *argv, timeout=120, cwd)``, for instance with ``yolo_dist.train``. Like
+    :func:`mpiexec`, without the time that processes need to start.
+    """
+    servers = {}
+
+    def mpi_job(n, module, *argv, timeout=120, cwd):
+        if n not in servers:
+            servers[n] = _JobServer(n, tmp_path_factory.mktemp(f'jobs_of_{n}'))
+        return servers[n].run(module, list(map(str, argv)), timeout, cwd)
+
+    yield mpi_job
+    for server in servers.values():
+        server.end()
 
 
 @pytest.fixture

@@ -35,15 +35,15 @@ RULES = {
     'formats': {'kernels', 'links', 'outside_files'},
     'runs': {'config', 'environment', 'links', 'outside_files', 'whole_files'},
     'training': {'drawing', 'kernels', 'runs', 'whole_files'},
-    'evaluators': {'training'},
+    'evaluators': {'kernels', 'training'},
     'tasks': {'datasets', 'drawing', 'evaluators', 'formats', 'links', 'transforms'},
     'planning': {'config', 'datasets', 'links', 'tasks', 'training'},
     'reporting': {'config', 'drawing', 'planning'},
     'inspection': {'datasets', 'drawing', 'links', 'tasks', 'training', 'whole_files'},
     'jobs': {'config', 'datasets', 'planning', 'runs', 'whole_files'},
     'prediction': {'config', 'datasets', 'formats', 'links', 'runs', 'tasks', 'whole_files'},
-    'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'kernels', 'links',
-                   'planning', 'training', 'transforms'},
+    'benchmarks': {'datasets', 'distributed', 'environment', 'evaluators', 'formats', 'kernels',
+                   'links', 'planning', 'training', 'transforms'},
     'bench': {'benchmarks', 'command_line', 'distributed', 'environment'},
     'convert': {'command_line', 'config', 'formats', 'links', 'prediction', 'runs',
                 'whole_files'},
@@ -54,7 +54,7 @@ RULES = {
     'inspect': {'command_line', 'config', 'inspection'},
     'make_data': {'command_line', 'datasets'},
     'pack_data': {'command_line', 'config', 'datasets', 'tasks'},
-    'predict': {'command_line', 'distributed', 'prediction', 'tasks'},
+    'predict': {'command_line', 'distributed', 'kernels', 'prediction', 'tasks'},
     'report': {'command_line', 'config', 'drawing', 'reporting', 'runs'},
     'submit': {'command_line', 'config', 'jobs', 'runs'},
     'train': {'command_line', 'config', 'datasets', 'distributed', 'drawing', 'environment',
@@ -112,6 +112,13 @@ def imports(path):
 
 def parts_imported(path):
     return {name.split('.')[1] for name in imports(path) if name.startswith('yolo_dist.')}
+
+
+def test_a_process_that_draws_and_scores_nothing_starts_without_what_that_needs(python):
+    """Matplotlib and ChainerCV take as long to import as all else of the commands."""
+    done = python('-c', 'import sys, yolo_dist.train, yolo_dist.evaluate, yolo_dist.predict\n'
+                  "print({'matplotlib', 'chainercv', 'numba'} & set(sys.modules))")
+    assert done.stdout.strip() == 'set()', done.stderr
 
 
 def test_every_part_has_a_rule_and_every_rule_a_part():

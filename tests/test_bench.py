@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from yolo_dist import bench
-from yolo_dist.benchmarks import evaluation, gpu, gpu_record, input_files, timing, workloads
+from yolo_dist.benchmarks import (
+    evaluation,
+    gpu,
+    gpu_record,
+    input_files,
+    peers,
+    timing,
+    workloads,
+)
 from yolo_dist.benchmarks.roofline import Roofline
 from yolo_dist.benchmarks.timing import Timing
 from yolo_dist.datasets import EncodedImage
@@ -50,7 +58,7 @@ class TwoBlocks(chainer.Sequential):
 
 
 @pytest.mark.parametrize('training, n_passes, n_values', [
-    (False, 1, 11 + 3 * 24), (True, 3, 3 * 11 + 11 * 24)])
+    (False, 1, 11 + 24), (True, 3, 3 * 11 + 11 * 24)])
 @pytest.mark.parametrize('input_size, needed', [(8, 16 / 4), (32, 36 / 16)])
 def test_roofline_counts_what_a_step_needs(input_size, needed, training, n_passes, n_values):
     """Winograd's 3x3 convolution multiplies 16 times for a 2x2 tile, 36 times for a 4x4 tile."""
@@ -78,6 +86,8 @@ def test_roofline_counts_what_a_step_needs(input_size, needed, training, n_passe
     (['train', '--json', 'no/such/folder.json'], 'its folder does not exist'),
     (['gpu'], 'GPU 0: CuPy finds 0 GPUs here'),
     (['infer', '--device', '0'], 'GPU 0: CuPy finds 0 GPUs here'),
+    (['infer', '--device', '0', '--against', 'onnxruntime'], 'is for the CPU'),
+    (['train', '--against', 'openvino'], "invalid choice: 'openvino'"),
     (['loss', '--device', '-1'], 'found -1, expected 0 for the first GPU'),
     (['train', '--dtype', 'tf32'], 'is for a GPU: give its number by --device'),
     (['input', '--task', 'segmentation'], "invalid choice: 'segmentation'"),
@@ -95,6 +105,41 @@ def test_against_torch_without_torch(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(InputError, match="extra 'bench'"):
         bench.main(['train', '--against', 'torch'])
+
+
+def test_infer_against_onnxruntime(tmp_path, monkeypatch):
+    """The same weights give the same outputs, without which there are no figures."""
+    pytest.importorskip('onnxruntime')
+    path = tmp_path / 'figures.json'
+    command = ['infer', '--model', 'yolo_v3', *SMALL, '--against', 'onnxruntime', '--json',
+               str(path)]
+    bench.main(command)
+    figures = json.loads(path.read_text())
+    assert figures['onnxruntime_images_per_second'] == pytest.approx(
+        2e3 / figures['onnxruntime_milliseconds'])
+    assert figures['times_as_fast_as_onnxruntime_at_best'] > 0
+    monkeypatch.setattr(peers, '_MAX_DIFFERENCE', -1)
+    with pytest.raises(InputError, match='other outputs'):
+        bench.main(command)
+
+
+def test_against_the_fastest_of_pytorch(tmp_path, monkeypatch, capsys):
+    """Ways that PyTorch cannot go here are said and left out."""
+    def create(model, *, way, **size):
+        def step():
+            if way == 'compile':
+                raise RuntimeError('no compiler')
+            time.sleep({'eager': .03, 'channels_last': .01}[way])
+        return step
+    monkeypatch.setattr(peers, 'create_torch_step', create)
+    monkeypatch.setattr('yolo_dist.benchmarks.network.check_peer', lambda name: None)
+    path = tmp_path / 'figures.json'
+    bench.main(['train', *SMALL, '--against', 'torch', '--json', str(path)])
+    figures = json.loads(path.read_text())
+    assert figures['torch_fastest'] == 'channels_last'
+    assert figures['torch_milliseconds'] == figures['torch_channels_last_milliseconds']
+    assert 'torch_eager_milliseconds' in figures
+    assert 'no compiler' in capsys.readouterr().out
 
 
 class Events:

@@ -85,14 +85,15 @@ def test_what_cannot_be_read_is_named(detector_run, pictures, tmp_path, capsys):
 @pytest.mark.parametrize('options, message', [
     (['--score', '0.3'], '--score is for detectors'), (['--nms', '0.3'], '--nms is for detectors'),
     (['--score', '2'], 'found 2, expected a number from 0 to 1'),
-    (['--classes', '{short}'], 'found 1 names of classes, but the network has 3'),
+    (['--classes', '{short}'], '^{short}: found 1 names of classes, but the network has 3'),
     (['--out', '{pictures}'], 'is not empty'), (['--json', '{pictures}'], 'cannot be written'),
     (['{pictures}/absent.png'], 'no such file or folder')])
 def test_what_has_no_effect_or_no_sense_is_refused(options, message, classifier_run, pictures,
                                                    tmp_path):
     """Before anything is computed or written."""
     (tmp_path / 'short').write_text('one\n')
-    options = [text.format(pictures=pictures, short=tmp_path / 'short') for text in options]
+    places = {'pictures': pictures, 'short': tmp_path / 'short'}
+    options, message = [text.format(**places) for text in options], message.format(**places)
     with pytest.raises(InputError, match=message):
         predict.main([str(classifier_run), str(pictures), *options])
     assert len(list(pictures.rglob('*'))) == 3

@@ -21,6 +21,7 @@ from yolo_dist.runs.run_directory import snapshot_files
 from yolo_dist.tasks import get_task
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+START = ['-m', 'yolo_dist.train']
 TINY = ['model.width=0.03', 'data.batch_size_per_worker=4', 'run.log_every_iterations=2',
         'run.evaluate_every_epochs=2', 'run.snapshot_every_epochs=1', 'schedule.epochs=4',
         'data.evaluation.batch_size=4']
@@ -50,12 +51,18 @@ def command_line(model, *arguments, results='results', root, set=()):
 
 
 @pytest.fixture(scope='module')
-def train_in(mpiexec, mini_imagenet, mini_voc):
-    """Trains in a folder: ``train_in(folder, model, *arguments, n=2, set=())``."""
-    def train_in(folder, model, *arguments, n=2, script=('-m', 'yolo_dist.train'), **options):
+def train_in(mpiexec, mpi_job, mini_imagenet, mini_voc):
+    """Trains in a folder: ``train_in(folder, model, *arguments, n=2, set=())``.
+
+    ``script`` stands for ``-m yolo_dist.train``. With it processes are started, without it those
+    of the runs before are taken.
+    """
+    def train_in(folder, model, *arguments, n=2, script=None, **options):
         root = mini_voc if model.startswith('yolo') else mini_imagenet
-        return mpiexec(n, *script, *command_line(model, *arguments, root=root, **options),
-                       cwd=folder)
+        arguments = command_line(model, *arguments, root=root, **options)
+        if script is None:
+            return mpi_job(n, 'yolo_dist.train', *arguments, cwd=folder)
+        return mpiexec(n, *script, *arguments, cwd=folder)
     return train_in
 
 
@@ -192,12 +199,12 @@ def test_a_run_that_is_past_its_stop_does_not_go_on(train, tmp_path):
 
 
 @pytest.mark.parametrize('model', ['darknet53', 'yolo_v3'])
-def test_evaluation_does_not_depend_on_the_number_of_processes(take, mpiexec, tmp_path, model):
+def test_evaluation_does_not_depend_on_the_number_of_processes(take, mpi_job, tmp_path, model):
     """1, 2 and 3 processes, weights and snapshot, all say what training said at its end."""
     directory = take(model)
     final = json.loads((directory / 'status.json').read_text())['metrics']
     for n, target in ((1, directory), (2, directory), (3, snapshot_files(directory)[0])):
-        done = mpiexec(n, '-m', 'yolo_dist.evaluate', target, '--json', 'out.json', cwd=tmp_path)
+        done = mpi_job(n, 'yolo_dist.evaluate', target, '--json', 'out.json', cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         metrics = json.loads((tmp_path / 'out.json').read_text())
         for name, value in final.items():
@@ -268,8 +275,10 @@ def on_cores(n):
         os.sched_setaffinity(0, before)
 
 
-@pytest.mark.parametrize('model, dtype', [('darknet19', 'float32'), ('yolo_v3', 'float16')])
-def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype):
+@pytest.mark.parametrize('model, dtype, numbers', [
+    ('darknet19', 'float32', (2, 4, 8)), ('yolo_v3', 'float16', (2,))])
+def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype,
+                                                               numbers):
     """K = 8 on P = 1, 2, 4, 8: weights, statistics, metrics agree to 1e-4 after a few updates.
 
     Each process has one thread: products by two threads differ in their last digit from those
@@ -278,7 +287,7 @@ def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, 
     """
     def run(n, n_workers=8):
         with on_cores(n):
-            done = train(model, n=n, results=f'{n}of{n_workers}', set=[
+            done = train(model, n=n, script=START, results=f'{n}of{n_workers}', set=[
                 f'workers={n_workers}', f'data.batch_size_per_worker={16 // n_workers}',
                 f'communicator.allreduce_grad_dtype={dtype}', 'schedule.epochs=1.5',
                 *(['data.multi_scale=null'] if model == 'yolo_v3' else [])])
@@ -291,13 +300,14 @@ def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, 
     weights, last = run(1)
     assert last['iteration'] >= 2
     names = ('W', 'gamma', 'avg_mean', 'avg_var')
-    for n in (2, 4, 8):
+    for n in numbers:
         others, other_last = run(n)
         assert farthest(weights, others, names) < 1e-4
         for key, value in last.items():
             if key.startswith(('val/', 'train/')) or key.endswith('_elements'):
                 assert other_last[key] == pytest.approx(value, rel=1e-4), key
-    assert farthest(weights, run(2, n_workers=4)[0], names) > 1e-3
+    if model == 'darknet19':
+        assert farthest(weights, run(2, n_workers=4)[0], names) > 1e-3
 
 
 def test_a_snapshot_goes_on_with_another_number_of_processes(train, tmp_path):
@@ -314,20 +324,20 @@ def test_a_snapshot_goes_on_with_another_number_of_processes(train, tmp_path):
     assert farthest(*ends, ('W', 'gamma', 'avg_mean', 'avg_var')) < 1e-3
 
 
-def test_128_workers_of_table_2_on_one_process(mpiexec, tmp_path, mini_voc):
+def test_128_workers_of_table_2_on_one_process(mpi_job, tmp_path, mini_voc):
     """The log of the paper's largest run says K, P, the global batch and the rates."""
     overrides = [f'data.root={mini_voc}', 'data.train=[VOC2007/trainval]', 'model.n_class=10',
                  'data.class_names=[zero, one, two, three, four, five, six, seven, eight, nine]',
                  'data.batch_size_per_worker=1', 'data.input_size_px=32', 'model.width=0.03',
                  'data.evaluation.input_size_px=32', 'model.pretrained=null',
                  'data.evaluation.batch_size=4', 'run.log_every_iterations=1']
-    too_small = mpiexec(1, '-m', 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
+    too_small = mpi_job(1, 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
                         '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
     assert too_small.returncode == 2
     assert '128 x 1 = 128 images, but the training set has' in too_small.stderr
-    overrides += ['data.n_synthetic_examples=256', 'schedule.epochs=0.5',
-                  'schedule.warmup_epochs=0.4', 'data.root=nowhere']
-    done = mpiexec(1, '-m', 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
+    overrides += ['data.n_synthetic_examples=128', 'schedule.epochs=1',
+                  'schedule.warmup_epochs=0.8', 'data.root=nowhere']
+    done = mpi_job(1, 'yolo_dist.train', ROOT / 'experiments/table2.yaml',
                    '--run', 'yolo_v3_k128', *settings(overrides), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 'k = 128 on 1 processes' in done.stdout
@@ -412,7 +422,7 @@ def test_a_loader_process_gives_the_same_run(train, trained, tmp_path):
     """Reading ahead in processes changes no bit."""
     without = trained('yolo_v3')
     assert load_config(without / 'config.yaml').data.n_loader_processes == 0
-    done = train('yolo_v3', set=['data.n_loader_processes=2'])
+    done = train('yolo_v3', script=START, set=['data.n_loader_processes=2'])
     assert done.returncode == 0, done.stderr
     assert 'Warning' not in done.stderr
     directories = without, tmp_path / 'results/quickstart_yolo_v3'

@@ -157,7 +157,7 @@ if __name__ == '__main__':
 
 
 @pytest.mark.parametrize('kind, message', [
-    ('loss', 'loss of worker 0 of its 1 is nan'),
+    ('loss', 'loss of its worker 0 is nan'),
     ('gradient', 'its own gradient is not'),
     ('state', 'loss or state is not finite')])
 def test_bad_numbers_end_training_where_they_appear(train, undisturbed, tmp_path, kind, message):

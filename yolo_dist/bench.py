@@ -58,9 +58,13 @@ def parse_arguments(argv=None):
             command.add_argument('--workers', type=positive_count, default=8, metavar='K',
                                  help='workers of the process (default: 8)')
         if name in ('train', 'infer'):
-            command.add_argument('--against', choices=('torch', 'chainer'),
-                                 help='the same in PyTorch eager, or in Chainer alone: with the '
-                                 'CPU backend off, on a GPU without cuDNN')
+            runtimes = ('onnxruntime', 'openvino') if name == 'infer' else ()
+            command.add_argument('--against', choices=('torch', 'chainer', *runtimes),
+                                 help='the same in PyTorch, on a CPU the fastest of eager, '
+                                 'channels_last and compile, or in Chainer alone: with the CPU '
+                                 'backend off, on a GPU without cuDNN'
+                                 + '; in ONNX Runtime or OpenVINO, in float32 on a CPU'
+                                 * bool(runtimes))
         if name in ('train', 'infer', 'loss'):
             _add_gpu_arguments(command)
     _add_input_command(commands)

@@ -1,4 +1,4 @@
-"""What all entry points share: the parser and the way errors reach the user."""
+"""The parser and the error output that all entry points share."""
 
 import argparse
 import math
@@ -12,9 +12,9 @@ from yolo_dist.utf8 import use_utf8
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are :class:`InputError`.
 
-    Under mpiexec every process parses the same command line; as exceptions the
-    errors go through the one place that prints them once. Options are not abbreviated:
-    ``--pla`` is an error, not ``--plan``.
+    Under mpiexec every process parses the same command line. Errors are raised as exceptions, and
+    one place prints each of them once. Options are not abbreviated: ``--pla`` is an error, not
+    ``--plan``.
     """
 
     def __init__(self, **settings):
@@ -29,12 +29,12 @@ def number(kind, is_right, expected):
 
     Args:
         kind (type): ``int`` or ``float``.
-        is_right (callable): Whether a number may be given.
-        expected (str): In words, what may be given.
+        is_right (callable): Whether a number is allowed.
+        expected (str): The allowed numbers, in words.
 
     Returns:
-        callable: From text to the number; raises ``argparse.ArgumentTypeError`` with what was
-        found and expected.
+        callable: Converts text to the number; raises ``argparse.ArgumentTypeError`` that says
+        what was found and what was expected.
     """
     def parse(text):
         try:
@@ -53,7 +53,7 @@ fraction = number(float, lambda value: 0 <= value <= 1, 'a number from 0 to 1')
 
 
 def printable(text):
-    """Escape what would end a line or steer a terminal, as names of files may hold it.
+    """Escape characters that end a line or control a terminal. File names may contain them.
 
     Args:
         text (str): Any text.
@@ -68,8 +68,8 @@ def printable(text):
 def run_serial(main):
     """Run the ``main`` of a tool that needs no MPI and exit with its status.
 
-    An interrupted tool ends with status 130, as shells expect. A file that the operating system
-    refuses ends it as an :class:`InputError` does, with status 2.
+    An interrupted tool ends with status 130, as shells expect. If the operating system refuses a
+    file, the tool ends with status 2, as after an :class:`InputError`.
 
     Args:
         main (callable): Called without arguments; returns ``None`` or a status.
@@ -84,14 +84,14 @@ def run_serial(main):
         print('interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough.
+        # The reader of the output, such as `head`, has closed it.
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        # Of the machine, or of a file that somebody named; any other is a defect of this package.
+        # An error of the machine or of a file that the user named. Any other error is a defect.
         fault = describe_fault(error)
         if fault is None and error.filename is None:
             raise
-        print(f'error: {fault or f"{error.filename}: {error.strerror}"}; name a place that is '
-              'there and that you may read and write', file=sys.stderr)
+        print(f'error: {fault or f"{error.filename}: {error.strerror}"}; name a place that '
+              'exists and that you may read and write', file=sys.stderr)
         sys.exit(2)

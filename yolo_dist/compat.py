@@ -1,8 +1,8 @@
-"""What lets Chainer 7.8.1 and ChainerCV 0.13.1 run on current Python, NumPy and CuPy.
+"""Make Chainer 7.8.1 and ChainerCV 0.13.1 run on current Python, NumPy and CuPy.
 
-The few lines of theirs that no longer work are replaced while their modules are imported, in
-memory: see ``REPAIRS``. Nothing is added to ``numpy`` or to ``sys.modules``, no installed file is
-changed, and a module that lacks the old line (a repaired Chainer) is taken as it is.
+A few lines of the two packages no longer work. They are replaced in memory while their modules
+are imported: see ``REPAIRS``. Nothing is added to ``numpy`` or to ``sys.modules``. No installed
+file is changed. A module without the old line (a repaired Chainer) is loaded unchanged.
 """
 import importlib.abc
 import importlib.machinery
@@ -31,7 +31,7 @@ _BOOL_MODULES = (
     'chainercv.visualizations.vis_point',
 )
 
-# Modules of Chainer that ask CuPy itself for cuDNN's constants and version.
+# Modules of Chainer that read the constants and version of cuDNN from CuPy.
 _CUDNN_MODULES = (
     'chainer.functions.activation.clipped_relu',
     'chainer.functions.activation.log_softmax',
@@ -52,14 +52,14 @@ REPAIRS = (
     # numpy.distutils left with Python 3.12, pkg_resources with setuptools 82.
     Repair('chainer._environment_check',
            'import numpy.distutils.system_info\nimport pkg_resources\n', '\n\n'),
-    # The two checks that used them: vecLib on old macOS, and a CuPy that is not version 7.
+    # The two checks that used them: one for vecLib on old macOS, one for a CuPy other than 7.
     Repair('chainer._environment_check',
            '    _check_osx_numpy_backend()\n    _check_optional_dependencies()\n', ''),
-    # pkg_resources again, in a helper for Chainer's own tests: imported where it is used.
+    # pkg_resources again, in a helper for Chainer's own tests. It is now imported where used.
     Repair('chainer.testing.helper', 'import pkg_resources\n', '\n'),
     Repair('chainer.testing.helper', '    ws = pkg_resources.WorkingSet()',
            '    import pkg_resources; ws = pkg_resources.WorkingSet()'),
-    # CuPy 14 has no cuDNN, and 12 and 13 warn of the former name, see kernels.cudnn9.choice.
+    # CuPy 14 has no cuDNN. CuPy 12 and 13 warn about the old name: see kernels.cudnn9.choice.
     Repair('chainer.backends.cuda',
            'if 7 < _cupy_major:\n            import cupy.cuda.cudnn\n        import cupy.cudnn\n',
            'from yolo_dist.kernels.cudnn9.choice import load as _load_cudnn\n        \n\n'),
@@ -67,14 +67,14 @@ REPAIRS = (
            'cudnn = cupy.cudnn  # type: tp.Optional[types.ModuleType]\n'
            '        libcudnn = cupy.cuda.cudnn  # type: tp.Any # NOQA',
            'cudnn, libcudnn = _load_cudnn()\n'),
-    # Its own name for that module, where it reached into CuPy for it.
+    # Chainer's own name for that module, instead of CuPy's.
     Repair('chainer.backends.cuda', '_cudnn_version = cuda.cudnn.getVersion()',
            '_cudnn_version = libcudnn.getVersion()'),
     Repair('chainer.backends.cuda', 'cuda.cudnn.CUDNN_TENSOR_', 'libcudnn.CUDNN_TENSOR_'),
     *(Repair(module, 'cuda.cuda.cudnn', 'cuda.libcudnn') for module in _CUDNN_MODULES),
     Repair('chainer.functions.normalization.batch_normalization',
            'cuda.cuda.cudnn.getVersion()', 'libcudnn.getVersion()'),
-    # Without cuDNN it warns on import and advises what no longer helps; `doctor` says what does.
+    # Without cuDNN Chainer warns on import, with advice that no longer helps. `doctor` has advice.
     Repair('chainer.backends.cuda',
            '    if (not cudnn_enabled and\n            not _cudnn_disabled_by_user and',
            '    if (False and not cudnn_enabled and\n            not _cudnn_disabled_by_user and'),
@@ -92,22 +92,22 @@ REPAIRS = (
     Repair('chainermn.communicators._memory_utility',
            'xp.array(v, copy=False, dtype=transfer_dtype)',
            'v.astype(transfer_dtype, copy=False)'),
-    # pkg_resources again, asked only for the version.
+    # pkg_resources again, used only for the version.
     Repair('chainercv', 'import pkg_resources\n', 'from importlib import metadata\n'),
     Repair('chainercv', "pkg_resources.get_distribution('chainercv').version",
            "metadata.version('chainercv')"),
-    # distutils left with Python 3.12 (and warns before).
+    # distutils left with Python 3.12 and warns in earlier versions.
     Repair('chainercv.utils.download',
            'from distutils.util import strtobool', 'from yolo_dist.compat import strtobool'),
     # The one C extension of ChainerCV does not compile on Python >= 3.11.
     Repair('chainercv.utils.bbox.non_maximum_suppression',
            'from chainercv.utils.bbox._nms_gpu_post import _nms_gpu_post',
            'from yolo_dist.compat import nms_gpu_post as _nms_gpu_post'),
-    # onnx.mapping left with onnx 1.19: the same table by the function that took its place.
+    # onnx.mapping left with onnx 1.19. Its replacement, a function, gives the same table.
     *(Repair(module, 'from onnx.mapping import NP_TYPE_TO_TENSOR_TYPE',
              'from yolo_dist.compat import tensor_types as NP_TYPE_TO_TENSOR_TYPE')
       for module in _ONNX_MODULES),
-    # onnx.mapping again, for constants to be written as text: bytes do as well.
+    # onnx.mapping again, for constants written as text. Bytes work equally well.
     Repair('onnx_chainer.context',
            'field_name = onnx.mapping.STORAGE_TENSOR_TYPE_TO_FIELD.get(\n'
            '        tensor.data_type, None)', 'field_name = None\n'),
@@ -115,7 +115,7 @@ REPAIRS = (
     *(Repair(module, 'np.bool)', 'np.bool_)') for module in _BOOL_MODULES),
 )
 
-# Classes of ChainerCV that override `to_cpu` and `to_gpu`, of which Chainer 7 warns.
+# Classes of ChainerCV that override `to_cpu` and `to_gpu`. Chainer 7 warns about this.
 _OVERRIDING_MODULES = (
     'chainercv.links.model.pixelwise_softmax_classifier',
     'chainercv.links.model.ssd.multibox_coder',
@@ -131,9 +131,9 @@ _PACKAGES = ('chainer', 'chainercv', 'chainermn', 'chainerx', 'onnx_chainer')
 def install():
     """Make Chainer, ChainerMN and ChainerCV importable. Call it before they are imported.
 
-    A Chainer whose import failed earlier leaves half of its modules behind; they are dropped, so
-    that the next import starts afresh. One that was imported well stays as it is, and a
-    ``RuntimeWarning`` says that its modules are not repaired.
+    A Chainer whose import failed earlier leaves half of its modules behind. These modules are
+    removed, and the next import starts again. A Chainer that was imported successfully stays
+    unchanged, and a ``RuntimeWarning`` says that its modules are not repaired.
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
@@ -148,7 +148,7 @@ def install():
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of ``_PACKAGES`` where they are, to be loaded by ``_Loader``."""
+    """Finds the modules of ``_PACKAGES`` and has ``_Loader`` load them."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname.partition('.')[0] not in _PACKAGES:
@@ -160,7 +160,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Compiles repaired source; other modules come from their bytecode cache as usual."""
+    """Compiles repaired source. Other modules come from their bytecode cache as usual."""
 
     def exec_module(self, module):
         if module.__name__ not in _OVERRIDING_MODULES:
@@ -180,14 +180,14 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def source_to_code(self, data, path, **options):
         with warnings.catch_warnings():
-            # Escapes such as '\_' in docstrings, and `is` with a string: noise to our users.
+            # Hide warnings about escapes such as '\_' in docstrings and `is` with a string.
             warnings.simplefilter('ignore', SyntaxWarning)
             warnings.simplefilter('ignore', DeprecationWarning)
             return super().source_to_code(data, path, **options)
 
 
 def strtobool(text):
-    """Read a switch of the environment as ``distutils.util.strtobool`` did.
+    """Read a switch of the environment in the way of ``distutils.util.strtobool``.
 
     Args:
         text (str): ``y, yes, t, true, on, 1`` or ``n, no, f, false, off, 0``, in any case.
@@ -196,7 +196,7 @@ def strtobool(text):
         int: 1 or 0.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If ``text`` is none of these.
     """
     text = text.lower()
     if text in ('y', 'yes', 't', 'true', 'on', '1'):
@@ -207,7 +207,7 @@ def strtobool(text):
 
 
 class _TensorTypes:
-    """Gives the number that ONNX has for a dtype, as ``onnx.mapping`` did."""
+    """Table of the ONNX numbers of dtypes, in the place of ``onnx.mapping``."""
 
     def __getitem__(self, dtype):
         import onnx  # here, as this package works without it

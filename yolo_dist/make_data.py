@@ -15,15 +15,15 @@ def main(arguments=None):
         arguments (list of str): Command line; ``None`` means that of the process.
     """
     parser = Parser(prog='python -m yolo_dist.make_data', description=(
-        'Writes a small data set in the layout of the real one: handwritten digits on '
-        'photographs, both from installed packages.'),
+        'Writes a small data set in the layout of the real one. It shows handwritten digits on '
+        'photographs. Both come from installed packages.'),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('set', choices=sorted(_MAKERS), help='which set')
-    parser.add_argument('dir', metavar='DIR', help='where; absent or empty')
+    parser.add_argument('set', choices=sorted(_MAKERS), help='the set to make')
+    parser.add_argument('dir', metavar='DIR', help='folder to write; absent or empty')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='another number draws another set')
     parser.add_argument('--n-train', type=positive_count, metavar='N', default=None, help=(
-        'training images; 2,000 of mini-imagenet and 800 of mini-voc unless given'))
+        'number of training images; without it 2,000 for mini-imagenet and 800 for mini-voc'))
     args = parser.parse_args(arguments)
     size = {} if args.n_train is None else {_SIZES[args.set]: args.n_train}
 

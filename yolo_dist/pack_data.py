@@ -13,12 +13,12 @@ from yolo_dist.tasks import HELD_OUT, TRAINING, check_data, get_task
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.pack_data', description=(
         'Writes all files of the training and the held-out set of an experiment into one file, '
-        'for file systems that dislike a million small ones. With data.root naming that file '
-        'instead of the folder the experiment reads the same examples in the same order. All '
-        'annotations and pictures are checked before anything is written.'))
+        'for file systems that are slow with a million small files. Set data.root to that file, '
+        'and the experiment reads the same examples in the same order. All annotations and '
+        'pictures are checked before the file is written.'))
     parser.add_argument('experiment', metavar='EXPERIMENT.yaml', help='a run or a sweep')
     parser.add_argument('file', metavar='FILE', help=(
-        'where; must not exist, for example data/imagenet.lmdb'))
+        'file to write, for example data/imagenet.lmdb; it must not exist'))
     parser.add_argument('--run', metavar='ROW', help='row of a sweep')
     parser.add_argument('--set', metavar='KEY=VALUE', action='append', default=[],
                         help='change one key, such as --set data.root=/data/imagenet; repeatable')
@@ -35,14 +35,14 @@ def main(argv=None):
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set)
     if config.data.n_synthetic_examples is not None:
         raise InputError(f'{arguments.experiment}: data.n_synthetic_examples is '
-                         f'{config.data.n_synthetic_examples}, and synthetic images are in no '
-                         'files; set it to null')
+                         f'{config.data.n_synthetic_examples}, but synthetic images have no '
+                         'files to pack; set it to null')
     datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
     data_check = check_data(datasets, decodes=False)
     data_check.settle(config, datasets, pathlib.Path(arguments.file).parent, writes=True)
     paths = set()
     for name, dataset in datasets.items():
-        # Bad examples that are skipped are missing in the packed set, and skipped there.
+        # Skipped bad examples are left out of the packed set, and are skipped there again.
         paths.update(dataset.without(data_check.bad(name)).files())
     for line in data_check.lines:
         print(line)

@@ -6,13 +6,8 @@ import tqdm
 from yolo_dist.command_line import Parser, fraction, printable, run_serial
 from yolo_dist.distributed.device import n_gpus, use_gpu
 from yolo_dist.errors import InputError
-from yolo_dist.prediction import (
-    Outputs,
-    find_pictures,
-    open_model,
-    read_batches,
-    read_class_names,
-)
+from yolo_dist.kernels.cpu import fixed_weights
+from yolo_dist.prediction import Outputs, find_pictures, open_model, read_batches
 from yolo_dist.tasks import get_task
 
 _BATCH_SIZE = 8
@@ -55,16 +50,16 @@ def main(argv=None):
     """
     arguments = parse_arguments(argv)
     sources = find_pictures(arguments.pictures)
-    names = arguments.classes and read_class_names(arguments.classes)
-    model = open_model(arguments.run, class_names=names)
+    model = open_model(arguments.run, class_names=arguments.classes)
     _set_thresholds(model, arguments)
     outputs = Outputs(arguments.out, arguments.json)
     model.link.to_device(use_gpu(0) if n_gpus() else '@numpy')
 
     task, records, skipped = get_task(model), [], []
     is_video = any(source.is_video for source in sources)
-    with tqdm.tqdm(total=None if is_video else len(sources), unit='picture',
-                   dynamic_ncols=True, leave=False, disable=not sys.stderr.isatty()) as bar:
+    with fixed_weights(), tqdm.tqdm(
+            total=None if is_video else len(sources), unit='picture', dynamic_ncols=True,
+            leave=False, disable=not sys.stderr.isatty()) as bar:
         def say(line, file):
             bar.clear()
             print(printable(line), file=file, flush=True)

@@ -13,11 +13,12 @@ from yolo_dist.runs.records import find_experiment
 
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.report', description=(
-        "Writes report.md with the paper's numbers beside ours, each table as CSV, each figure "
-        'as PNG and SVG. Reads result directories only: no MPI, no GPU, also while runs go on.'))
+        "Writes report.md with the paper's numbers beside ours, each table as CSV, and each "
+        'figure as PNG and SVG. Reads only result directories, also of running runs. Needs no MPI '
+        'and no GPU.'))
     parser.add_argument('sources', metavar='EXPERIMENT_OR_RUN_DIR', nargs='+', help=(
         'experiment files or run directories; ' + ', '.join(PAGES) + ' are drawn as the figure '
-        'of that name, all others are compared in one table'))
+        'of the same name; all others are compared in one table'))
     parser.add_argument('--results', metavar='DIR', default='results',
                         help='where result directories lie (default: results)')
     parser.add_argument('--out', metavar='DIR', default='report',

@@ -21,32 +21,32 @@ from yolo_dist.runs.run_directory import RunDirectory, run_directory
 
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.submit', description=(
-        'Submits one job for each row and seed of an experiment, or shows how far they are. '
-        'Runs that are done are left alone; a run that was stopped or failed goes on from its '
+        'Submits one job for each row and seed of an experiment, or shows the states of the runs. '
+        'Runs that are done are not submitted. A run that was stopped or failed goes on from its '
         'latest snapshot.'))
     parser.add_argument('experiment', metavar='EXPERIMENT.yaml',
                         help='a run or a sweep, such as experiments/table2.yaml')
-    parser.add_argument('--run', metavar='ROW', help='this row of a sweep alone')
+    parser.add_argument('--run', metavar='ROW', help='only this row of a sweep')
     parser.add_argument('--seed', metavar='S', type=int,
-                        help='this seed alone (default: the seeds of the experiment)')
+                        help='only this seed (default: the seeds of the experiment)')
     parser.add_argument('--site', metavar='NAME_OR_FILE',
                         help='the machine: a file of jobs/sites, by name or path')
     parser.add_argument('--scheduler', choices=sorted(SCHEDULERS),
-                        help='short for the ready site that has this scheduler')
+                        help='choose the ready site that has this scheduler')
     parser.add_argument('--results', metavar='DIR',
-                        help='where result directories lie (default: as the site says, results)')
+                        help='where result directories lie (default: `results` of the site file)')
     parser.add_argument('--set', metavar='KEY=VALUE', action='append', default=[],
                         help='change one key in all runs; repeatable')
     parser.add_argument('--dry-run', action='store_true',
-                        help='print each submission and its script, queue nothing; without a '
-                             'site, for each ready one')
+                        help='print each submission and its script and queue nothing; without '
+                             '--site, do so for each ready site')
     parser.add_argument('--status', action='store_true', help='show the state of each run')
     arguments = parser.parse_args(argv)
     if arguments.status and (arguments.dry_run or arguments.scheduler is not None):
-        parser.error('--status shows what run directories and job records say; leave --dry-run '
-                     'and --scheduler out')
+        parser.error('--status reads run directories and job records; remove --dry-run and '
+                     '--scheduler')
     if any(text.startswith('run.seed=') for text in arguments.set):
-        raise InputError('--set run.seed: a seed is a run of its own; choose it by --seed')
+        raise InputError('--set run.seed: each seed is a separate run; choose it by --seed')
     return arguments
 
 
@@ -73,17 +73,17 @@ def main(argv=None):
 
 
 def choose_sites(arguments):
-    """Names or paths of the sites that the command line means: one, or all for a dry run.
+    """Names or paths of the chosen sites: one, or all for a dry run.
 
     Raises:
-        InputError: If none is chosen, or site and scheduler contradict each other.
+        InputError: If no site is chosen, or site and scheduler contradict each other.
     """
     ready = {name: load_site(name).scheduler for name in site_names()}
     if arguments.site is not None:
         scheduler = load_site(arguments.site).scheduler
         if arguments.scheduler not in (None, scheduler):
             raise InputError(f'--scheduler {arguments.scheduler}: site {arguments.site} has '
-                             f'scheduler {scheduler}; leave one of the two out')
+                             f'scheduler {scheduler}; remove one of the two options')
         return [arguments.site]
     if arguments.scheduler is None and not arguments.dry_run:
         raise InputError(f'choose a machine by --site: {", ".join(ready)} or a file of your own')
@@ -96,7 +96,7 @@ def choose_sites(arguments):
 
 
 def chosen_runs(arguments):
-    """Row and seed of each run that the command line means, in the order of the file.
+    """Row and seed of each chosen run, in the order of the file.
 
     Raises:
         InputError: If the experiment has no such row.
@@ -111,7 +111,7 @@ def chosen_runs(arguments):
 
 
 def create_jobs(arguments, source):
-    """Return the jobs that the command line means on one site, each run once."""
+    """Return the jobs of the chosen runs on one site, each run once."""
     site = load_site(source)
     jobs = {}
     for row, seed in chosen_runs(arguments):
@@ -122,7 +122,7 @@ def create_jobs(arguments, source):
 
 
 def print_jobs(jobs):
-    """Print what submitting would do, as shell commands; what is missing, as comments."""
+    """Print what submitting would do as shell commands, and missing files as comments."""
     for job in jobs:
         command = SCHEDULERS[job.site.scheduler].submission(job)
         for problem in missing_prerequisites(job.config, results=job.results):
@@ -156,7 +156,7 @@ def check_jobs(jobs):
             if found.is_active and found.job_id != os.environ.get('PBS_JOBID', '').split('.')[0]:
                 which = f'job {found.job_id}, ' if found.job_id else ''
                 raise InputError(f'{job.config.name}: is {found.state} already ({which}'
-                                 f'{found.note}); wait for it or end it, or choose other runs by '
+                                 f'{found.note}); wait for it, end it, or choose other runs by '
                                  '--run and --seed')
             RunDirectory(job.directory, job.config).check(resume=True)
         except InputError as error:
@@ -176,7 +176,7 @@ def check_jobs(jobs):
 
 
 def submit(jobs):
-    """Queue jobs, or run them one after the other where there is no queue."""
+    """Queue jobs, or run them one after the other without a queue."""
     for job in jobs:
         scheduler = SCHEDULERS[job.site.scheduler]
         write_script(job, work_directory=pathlib.Path.cwd())
@@ -198,12 +198,12 @@ def _wait(process):
         try:
             return process.wait()
         except KeyboardInterrupt:
-            # The job was interrupted too, and ends after writing a snapshot.
+            # The job was interrupted as well. It ends after it has written a snapshot.
             continue
 
 
 def show_states(arguments):
-    """Print a line for each run of the experiment, then how many are in which state."""
+    """Print a line for each run of the experiment, then the number of runs in each state."""
     results = arguments.results
     if results is None:
         results = 'results' if arguments.site is None else load_site(arguments.site).results

@@ -28,6 +28,7 @@ from yolo_dist.runs.run_directory import (
     run_directory,
     save_npz,
     snapshot_files,
+    take_resolved,
 )
 from yolo_dist.runs.snapshots import describe_npz, find_whole_snapshot, load_snapshot
 from yolo_dist.tasks import (
@@ -37,6 +38,7 @@ from yolo_dist.tasks import (
     add_skipped,
     check_data,
     get_task,
+    load_pretrained,
     n_skipped,
 )
 from yolo_dist.training.extensions import Evaluation, Interruption, check_tensorboard
@@ -113,20 +115,8 @@ def main(argv=None):
 
 
 def _train(config, results, lock, *, resume, tensorboard):
-    is_done, snapshot, passed_over = False, None, []
-    with fail_together():
-        communicator.check_launch(config)
-        # On a slow file system the others may see an older state, so what the root sees counts.
-        if launch.process_number() == 0:
-            lock.acquire()
-            results.check(resume=resume)
-            config = results.resolved()
-            is_done = results.state() == 'done'
-            if resume and not is_done:
-                snapshot, passed_over = find_whole_snapshot(results.path, config)
-    # Not the whole of config: where the data lie is each host's own.
-    is_done, snapshot, model_section = launch.tell_all((is_done, snapshot, config.model))
-    config = config.model_copy(update={'model': model_section})
+    """Train the run in the order that ``docs/architecture.md`` shows."""
+    config, is_done, snapshot, notes = _open_run(config, results, lock, resume=resume)
     if is_done:
         if launch.process_number() == 0:
             print(f'{config.name}: done already, see {results.path}')
@@ -140,32 +130,11 @@ def _train(config, results, lock, *, resume, tensorboard):
         prescale_gradients=section.prescale_gradients)
     with fail_together():
         device = communicator.choose_device(comm)
-        task = get_task(config)
-        train, val = task.load_datasets(config)
-        check_batch_fits(config, len(train))
-        files = {'snapshot': snapshot, 'model.pretrained': config.model.pretrained}
-        facts = {'training set': fingerprint(train), 'held-out set': fingerprint(val),
-                 **{key: describe_npz(path) for key, path in files.items() if path is not None}}
-    check_agreement(facts)
-    datasets = {TRAINING: train, HELD_OUT: val}
-    data_check = check_data(datasets, comm, decodes=config.run.measure is None)
-    with fail_together():
-        train, val = data_check.settle(config, datasets, results.path, writes=comm.rank == 0)
-        if comm.rank == 0:
-            bad = data_check.bad(TRAINING)
-            config, resolved = task.resolve(config, train.without(bad) if bad else train)
-    config = config.model_copy(update={'model': launch.tell_all(config.model)})
-    results.config = config
-    with fail_together():
-        np.random.seed(config.run.seed)
-        set_precision(config.model.dtype)
-        model = task.build_model(config)
-        if snapshot is None and config.model.pretrained is not None:
-            task.load_pretrained(config, model)
-    if section.multi_node_bn:
-        model = communicator.create_mnbn_model(model, comm)
-    train_chain = task.build_train_chain(config, model)
-    train_chain.to_device(device)
+    task = get_task(config)
+    config, train, val, found = _open_data(config, task, results, comm, snapshot)
+    model, train_chain, taken = _build_network(config, task, comm, device,
+                                               starts=snapshot is None)
+    notes += [*found, *taken]
     workers = LocalWorkers(model, config.workers // comm.size)
 
     n_iterations = n_training_iterations(config, len(train))
@@ -182,17 +151,16 @@ def _train(config, results, lock, *, resume, tensorboard):
     updater = TrainUpdater(
         iterator, optimizer, comm=comm, workers=workers, converter=task.convert, device=device,
         global_batch_size=config.global_batch_size, n_examples=len(train))
-    schedule = create_schedule(config)
     interruption = Interruption(comm, stop_request)
     evaluation = Evaluation(lambda: task.evaluate(config, model, val, comm, device))
     trainer = create_trainer(
-        config, updater, model, workers=workers, schedule=schedule, metric=task.METRIC, comm=comm,
-        results=results, interruption=interruption, n_iterations=n_iterations,
-        evaluation=evaluation, draw_for_tensorboard=(
+        config, updater, model, workers=workers, schedule=create_schedule(config),
+        metric=task.METRIC, comm=comm, results=results, interruption=interruption,
+        n_iterations=n_iterations, evaluation=evaluation, draw_for_tensorboard=(
             (lambda found: task.draw_examples(val, found)) if tensorboard else None))
     with fail_together():
         if snapshot is not None:
-            trainer.get_extension('Replay').observation = load_snapshot(snapshot, trainer)
+            trainer.get_extension('AfterResume').observation = load_snapshot(snapshot, trainer)
     workers.share()
     with fail_together():
         if comm.rank == 0:
@@ -203,12 +171,12 @@ def _train(config, results, lock, *, resume, tensorboard):
                              data_source=config.data.root, n_iterations=n_iterations,
                              n_processes=comm.size)
         print(format_lines([*lines, ('device', f'{device}, communicator '
-                                               f'{communicator.communicator_name(comm)}')]),
-              flush=True)
-        for line in (*data_check.lines, *resolved, *passed_over):
-            print(line, flush=True)
+                                               f'{communicator.communicator_name(comm)}')]))
+        for line in notes:
+            print(line)
         if snapshot is not None:
-            print(f'resumed from {snapshot}', flush=True)
+            print(f'resumed from {snapshot}')
+        sys.stdout.flush()
     watchdog.record_in(results.path)
     status = _run(trainer, model, results, n_iterations, comm, interruption)
     if comm.rank == 0 and results.state() == 'done' and evaluation.results is not None:
@@ -216,6 +184,79 @@ def _train(config, results, lock, *, resume, tensorboard):
             results.write_evaluation(evaluation.metrics,
                                      task.create_details(val, evaluation.results))
     return status
+
+
+def _open_run(config, results, lock, *, resume):
+    """Lock the run directory and choose where to go on; what the root sees counts for all.
+
+    Returns:
+        tuple: The configuration with its classes and as the run has resolved it, whether the run
+        is done, the snapshot to resume from or ``None``, and the lines to print.
+    """
+    is_done, snapshot, passed_over, found = False, None, [], []
+    with fail_together():
+        communicator.check_launch(config)
+        # On a slow file system the others may see an older state.
+        if launch.process_number() == 0:
+            lock.acquire()
+            results.check(resume=resume)
+            config = results.resolved()
+            is_done = results.state() == 'done'
+            if resume and not is_done:
+                snapshot, passed_over = find_whole_snapshot(results.path, config)
+            if not is_done:
+                config, found = get_task(config).find_classes(config)
+    is_done, snapshot, told = launch.tell_all((is_done, snapshot, config))
+    # Not the whole of config: where the data lie is each host's own.
+    return take_resolved(config, told), is_done, snapshot, [*passed_over, *found]
+
+
+def _open_data(config, task, results, comm, snapshot):
+    """Open both sets, compare them among the processes, look at every example.
+
+    Returns:
+        tuple: The configuration with what the data decide, the training set, the held-out set
+        and the lines to print of them.
+    """
+    with fail_together():
+        train, val = task.load_datasets(config)
+        check_batch_fits(config, len(train))
+        files = {'snapshot': snapshot, 'model.pretrained': config.model.pretrained}
+        facts = {'training set': fingerprint(train), 'held-out set': fingerprint(val),
+                 **{key: describe_npz(path) for key, path in files.items() if path is not None}}
+    check_agreement(facts)
+    datasets = {TRAINING: train, HELD_OUT: val}
+    data_check = check_data(datasets, comm, decodes=config.run.measure is None)
+    resolved = []
+    with fail_together():
+        train, val = data_check.settle(config, datasets, results.path, writes=comm.rank == 0)
+        if comm.rank == 0:
+            bad = data_check.bad(TRAINING)
+            config, resolved = task.resolve(config, train.without(bad) if bad else train)
+    config = take_resolved(config, launch.tell_all(config))
+    results.config = config
+    return config, train, val, [*data_check.lines, *resolved]
+
+
+def _build_network(config, task, comm, device, *, starts):
+    """Build the network and its loss on this process's device.
+
+    Returns:
+        tuple: The model, the train chain and the lines to print. A run that starts has its
+        pretrained weights.
+    """
+    taken = []
+    with fail_together():
+        np.random.seed(config.run.seed)
+        set_precision(config.model.dtype)
+        model = task.build_model(config)
+        if starts and config.model.pretrained is not None:
+            taken.append(load_pretrained(config, model))
+    if config.communicator.multi_node_bn:
+        model = communicator.create_mnbn_model(model, comm)
+    train_chain = task.build_train_chain(config, model)
+    train_chain.to_device(device)
+    return model, train_chain, taken
 
 
 def _facts(config):
@@ -280,15 +321,16 @@ def print_plan(argv=None):
     arguments = parse_arguments(argv)
     config = load_config(arguments.experiment, row=arguments.run, overrides=arguments.set,
                          results=arguments.results)
-    datasets = None
+    datasets, found = None, []
     if config.data.n_synthetic_examples is None and is_data_there(config.data.root):
+        config, found = get_task(config).find_classes(config)
         datasets = dict(zip((TRAINING, HELD_OUT), get_task(config).load_datasets(config)))
     print(plan(config, images_per_second=arguments.images_per_second,
                datasets=None if datasets is None else tuple(datasets.values())))
     if datasets is not None:
         data_check = check_data(datasets, decodes=False)
         data_check.settle(config, datasets, None, writes=False)
-        for line in data_check.lines:
+        for line in (*data_check.lines, *found):
             print(line)
     return 0
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all; nothing else of this package writes such files."""
+"""Write files that are whole or absent. Every such file of this package is written here."""
 
 import contextlib
 import os
@@ -13,20 +13,20 @@ _MARK = '.partial-'
 
 @contextlib.contextmanager
 def write_whole(path):
-    """Give a place beside a file to write to, which becomes the file when the block ends well.
+    """Give a temporary path beside a file; rename it to the file when the block succeeds.
 
-    What was written is on the disk before it gets the name, so that a host that stops leaves
+    The content is on the disk before it gets the name. A host that stops therefore leaves either
     the old file or the new one.
 
     Args:
         path (str or ~pathlib.Path): The file, or a folder.
 
     Yields:
-        ~pathlib.Path: Where to make it; there is nothing there yet.
+        ~pathlib.Path: The temporary path, at which nothing exists yet.
 
     Raises:
-        InputError: If the operating system refuses, as it does where a disk is full, a folder is
-            read-only or too many files are open. What was there before is still there then.
+        InputError: If the operating system refuses because a disk is full, a folder is read-only
+            or too many files are open. The old file is then unchanged.
     """
     path = pathlib.Path(path)
     partial = path.with_name(f'.{path.name}{_MARK}{secrets.token_hex(4)}')
@@ -39,7 +39,7 @@ def write_whole(path):
             _flush(path.parent)
     except BaseException as error:
         _remove(partial)
-        # Closing a file that could not be written fails in ways of its own, as in zipfile.
+        # Closing a file that could not be written may raise further errors, as in zipfile.
         cause = error.__context__ if isinstance(error, ValueError) else error
         if isinstance(error, InputError) or not isinstance(cause, OSError):
             raise
@@ -47,11 +47,11 @@ def write_whole(path):
 
 
 def cannot_write(path, error):
-    """Return the error to raise where the operating system refuses to write.
+    """Return the error to raise when the operating system refuses to write.
 
     Args:
         path (str or ~pathlib.Path): The file.
-        error (OSError): What the system said.
+        error (OSError): The error of the system.
 
     Returns:
         InputError: One line with both.
@@ -59,12 +59,12 @@ def cannot_write(path, error):
     cause = error.strerror or str(error)
     if error.filename is not None and _MARK not in str(error.filename):
         cause += f': {error.filename}'
-    return InputError(f'{path}: cannot be written ({cause}); nothing was left behind; mend that, '
-                      'or name another place')
+    return InputError(f'{path}: cannot be written ({cause}); nothing was left behind; correct '
+                      'the cause, or name another place')
 
 
 def make_folder(path):
-    """Make a folder and those above it, where they are not there.
+    """Make a folder and its missing parents.
 
     Args:
         path (~pathlib.Path): The folder.
@@ -79,13 +79,13 @@ def make_folder(path):
 
 
 def check_writable(path):
-    """Check that a file can be written, before there is anything to write.
+    """Check in advance that a file can be written.
 
     Args:
-        path (str or ~pathlib.Path): The file; its folder is there.
+        path (str or ~pathlib.Path): The file; its folder must exist.
 
     Raises:
-        InputError: If it is a folder, or its folder is missing or takes no file.
+        InputError: If the path is a folder, or its folder is missing or not writable.
     """
     path = pathlib.Path(path)
     if path.is_dir():

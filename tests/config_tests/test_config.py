@@ -20,7 +20,9 @@ def test_every_experiment_file_loads(path):
     """Each file, and each row of a sweep, is valid; its name is the file's stem."""
     content = yaml.safe_load(path.read_text())
     if 'base' not in content:
-        assert list(content) == SECTIONS
+        # Somebody's own run reproduces nothing.
+        is_own = path.stem.startswith('own_')
+        assert list(content) == [name for name in SECTIONS if name != 'paper' or not is_own]
         assert load_config(path).name == content['name'] == path.stem
         return
     assert content['name'] == path.stem

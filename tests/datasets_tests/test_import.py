@@ -115,7 +115,7 @@ def test_names_in_folders_and_with_blanks(voc, tmp_path):
     shutil.copy(voc.image_path(0), images / 'my picture (1).JPEG')
     labels = tmp_path / 'labels/a'
     labels.mkdir(parents=True)
-    (labels / 'my picture (1).txt').write_bytes(b'\xef\xbb\xbf1 0.5 0.5 0.5 0.5\r\n')
+    (labels / 'my picture (1).TXT').write_bytes(b'\xef\xbb\xbf1 0.5 0.5 0.5 0.5\r\n')
     names = tmp_path / 'data.yaml'
     names.write_text('names: {0: cat, 1: dog}')
     import_data.main([str(labels.parent), str(images.parent), str(tmp_path / 'sets/mine'),
@@ -145,6 +145,11 @@ def changed(content, key, number, **values):
     (lambda c: c.update(categories=[]), ["the list 'categories' is empty"]),
     (lambda c: changed(c, 'annotations', 0, image_id=5),
      ['annotation 7: found image_id 5, expected the id of one of its 12 images']),
+    (lambda c: changed(c, 'annotations', 0, image_id=[5]), ['annotation 7: found image_id [5]']),
+    (lambda c: changed(c, 'annotations', 0, category_id={}), ['annotation 7: found category_id']),
+    (lambda c: changed(c, 'categories', 0, name=' '), ["class '': found as a name"]),
+    (lambda c: changed(c, 'images', 0, file_name='a\0.jpg'),
+     ['image 100: the image', 'null byte']),
     (lambda c: changed(c, 'annotations', 1, category_id=99),
      ['annotation 8: found category_id 99, expected the id of one of its 10 categories']),
     (lambda c: changed(c, 'annotations', 1, id=7),
@@ -187,8 +192,9 @@ def test_a_place_that_is_taken(tmp_path):
 def test_what_is_not_json(voc, tmp_path):
     """The file is named, and what was expected."""
     path = tmp_path / 'instances.json'
-    path.write_text('{"images": [')
-    assert 'is not JSON' in refused(tmp_path, path, pictures(voc), tmp_path / 'sets/mine')
+    for text in ('{"images": [', 100_000 * '['):
+        path.write_text(text)
+        assert 'is not JSON' in refused(tmp_path, path, pictures(voc), tmp_path / 'sets/mine')
 
 
 @pytest.mark.parametrize('line, message', [

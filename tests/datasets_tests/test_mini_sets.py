@@ -15,7 +15,7 @@ from yolo_dist.datasets import (
 )
 from yolo_dist.datasets.mini import sources as mini_sources
 from yolo_dist.datasets.mini.digits import draw_background, draw_glyph, paste_glyph
-from yolo_dist.datasets.mini.whole_set import write_whole_set
+from yolo_dist.datasets.mini.manifest import write_whole_set
 from yolo_dist.errors import InputError
 
 

@@ -69,5 +69,5 @@ def test_class_names_must_be_as_many_as_classes():
     """The network's outputs and the labels belong together, made up or not."""
     config = load_config(EXPERIMENTS / 'voc_yolo_v3.yaml', overrides=[
         'data.n_synthetic_examples=9', 'data.class_names=[okapi]'])
-    with pytest.raises(InputError, match='data.class_names has 1 names'):
+    with pytest.raises(InputError, match='found 20, but there are 1 class names'):
         get_task(config).load_datasets(config)

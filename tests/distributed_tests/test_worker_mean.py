@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from yolo_dist.kernels.cpu.half import add_half, from_half, to_half
+from yolo_dist.kernels.cpu.float16_sum import add_half, from_half, to_half
 
 # Each worker's gradients are drawn from its number, so that any P can make its share.
 MEAN = """

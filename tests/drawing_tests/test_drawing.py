@@ -119,6 +119,18 @@ def test_pictures_fill_the_width_of_a_sheet(n_pictures):
         assert (gaps * size[0] < 0.1).all() and min(box.x0 for box in row) < 1e-9
 
 
+@pytest.mark.parametrize('size', [(700, 1), (1, 2000), (4000, 30), (1, 1)])
+def test_a_strip_has_room_for_its_labels(size, tmp_path):
+    """It is padded, and the box stays where it was found."""
+    box = Box((0, 0, *size), 'cat 0.99', 'found')
+    figure = draw_sheet([Picture(np.zeros((3, *size), np.uint8), 'name', [[box]])], 'title')
+    save_figure(figure, tmp_path, 'sheet')
+    axes, = figure.axes
+    width, height = axes.get_position().size * figure.get_size_inches()
+    assert 0.2 < width / height < 5
+    assert axes.patches[-1].get_bbox().get_points().tolist() == [[0, 0], [size[1], size[0]]]
+
+
 def test_labels_of_crowded_boxes_do_not_cover_each_other():
     """Ten boxes on top of each other and ten side by side, all labels inside the picture."""
     boxes = [Box((40 + i, 40 + i, 200, 200), 'label 0.99', 'found') for i in range(6)]

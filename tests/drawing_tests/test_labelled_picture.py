@@ -38,11 +38,19 @@ def test_boxes_lie_where_they_were_found():
 
 
 @pytest.mark.parametrize('size, factor', [
-    ((64, 48), 8), ((480, 300), 1), ((4000, 6000), 1), ((1, 2000), 91), ((10, 700), 10)])
+    ((64, 48), 8), ((480, 300), 1), ((4000, 6000), 1), ((1, 2000), 8), ((10, 700), 10)])
 def test_small_pictures_are_enlarged(size, factor):
     """By whole factors, so that a label fits; larger ones stay as they are."""
     drawn = draw_boxes(np.zeros((3, *size), np.uint8), np.zeros((0, 4)), [], [], ['a'])
     assert drawn.shape == (3, size[0] * factor, size[1] * factor)
+
+
+@pytest.mark.parametrize('size', [(12000, 90), (120, 20000)])
+def test_a_label_fits_a_strip(size, written):
+    """A label grows with the picture, but not beyond the shorter side."""
+    draw_boxes(np.zeros((3, *size), np.uint8), [[30, 30, 80, 80]], [0], [0.5], ['person'])
+    (text, corners, _), = written
+    assert text == 'person 0.50' and corners[3] - corners[1] < 0.25 * min(size)
 
 
 @pytest.mark.parametrize('n_boxes, size', [(6, (375, 500)), (80, (600, 800)), (30, (64, 64))])
@@ -74,6 +82,13 @@ def test_a_long_name_is_cut_before_its_score(written):
     (text, corners, size), = written
     assert text.startswith('namename') and text.endswith('… 0.50')
     assert corners[2] <= size[0]
+
+
+def test_a_probability_is_never_cut(written):
+    """Not even its first digit, which would show another one."""
+    for value in ('4.5 %', '24.5 %', '100.0 %'):
+        draw_lines(np.zeros((3, 12000, 96), np.uint8), [f'some long name {value}'])
+        assert written[-1][0].endswith(f'… {value}') and written[-1][0].startswith('s')
 
 
 def test_names_are_drawn_in_a_font_that_has_them(monkeypatch):

@@ -124,9 +124,9 @@ def test_confusions_of_a_classifier_by_hand():
     assert classification_details(results, list(map(str, range(51))))['confusion'] is None
 
 
-def test_coco_metrics_by_pycocotools():
+def test_coco_metrics():
     """Perfect boxes have 100 %, and a difficult object that is missed costs nothing."""
-    pytest.importorskip('pycocotools')
+    pytest.importorskip('faster_coco_eval')
     bbox, label = np.array([[0, 0, 50, 50], [60, 0, 90, 40]], 'f'), np.array([0, 1])
     found = coco_metrics([(bbox[:1], label[:1], np.array([0.9], 'f'), bbox, label,
                            np.array([False, True]))])
@@ -135,3 +135,6 @@ def test_coco_metrics_by_pycocotools():
     missed = coco_metrics([(bbox[:1], label[:1], np.array([0.9], 'f'), bbox, label,
                             np.zeros(2, bool))])
     assert missed['ap_percent'] == pytest.approx(50)
+    nothing = coco_metrics([(bbox[:0], label[:0], np.zeros(0, 'f'), bbox, label,
+                             np.zeros(2, bool))])
+    assert nothing['ap_percent'] == nothing['ar_percent'] == 0

@@ -14,13 +14,18 @@ from yolo_dist.formats import (
     read_darknet_weights,
     write_darknet_cfg,
 )
-from yolo_dist.tasks import classification, detection
+from yolo_dist.tasks import load_pretrained
 
 WIDTH = 0.03
 NETWORKS = [Network(name, 3, width=WIDTH)
             for name in ('darknet19', 'darknet53', 'yolo_v2', 'yolo_v3')]
 networks = pytest.mark.parametrize('network', NETWORKS, ids=lambda network: network.name)
 OLD, NEW = (0, 1, 0), (0, 2, 5)
+
+
+def pretrain(path, link):
+    model = types.SimpleNamespace(pretrained=str(path))
+    return load_pretrained(types.SimpleNamespace(model=model), link)
 
 
 def state(link):
@@ -56,10 +61,7 @@ def test_darknets_file_comes_back(network, version, tmp_path):
     main([f'{tmp_path}/in.weights', f'{tmp_path}/w.npz', '--cfg', f'{tmp_path}/in.cfg'])
     main([f'{tmp_path}/w.npz', f'{tmp_path}/out.weights'])
     assert (tmp_path / 'out.weights').read_bytes() == content
-    task = detection if network.is_detector else classification
-    config = types.SimpleNamespace(model=types.SimpleNamespace(
-        pretrained=f'{tmp_path}/w.npz', width=WIDTH))
-    task.load_pretrained(config, build_link(network))
+    pretrain(f'{tmp_path}/w.npz', build_link(network))
 
 
 @networks
@@ -122,21 +124,20 @@ def test_darknets_files_pretrain_a_detector(classifier, detector, n_layers, kind
                   n_layers=n_layers if kind == 'partial' else None)
     link = build_link(detector)
     before, source = state(link), read_any_weights(path, width=WIDTH)
-    model = types.SimpleNamespace(pretrained=str(path), width=WIDTH)
-    detection.load_pretrained(types.SimpleNamespace(model=model), link)
-    n_links = link.extractor.n_backbone_links
+    line = pretrain(path, link)
+    n_all = len(detector.convolutions())
+    n_taken = n_all if kind == 'detector' else link.extractor.n_backbone_convs
+    assert line.startswith(f'{path}: {n_taken} of {n_all} convolutions taken')
+    assert (f'{n_all - n_taken} start anew: extractor/' in line) == (n_taken < n_all)
     for name, value in state(link).items():
-        folder, *rest = name.split('/')
-        is_backbone = folder == 'extractor' and int(rest[0]) < n_links
-        np.testing.assert_array_equal(value, (source if is_backbone else before)[name])
+        np.testing.assert_array_equal(value, (source if name in source else before)[name])
 
 
 def test_darknets_file_pretrains_a_classifier(tmp_path):
     """A whole .weights of the same classes; statistics included."""
     path, link = tmp_path / 'w.weights', build_link(NETWORKS[1])
     write_weights(path, NETWORKS[1])
-    model = types.SimpleNamespace(pretrained=str(path), width=WIDTH)
-    classification.load_pretrained(types.SimpleNamespace(model=model), link)
+    pretrain(path, link)
     expected = read_any_weights(path, width=WIDTH)
     for name, value in state(link).items():
         np.testing.assert_array_equal(value, expected[name])
@@ -214,9 +215,8 @@ def test_weights_of_another_backbone(tmp_path):
     write_weights(tmp_path / 'w', NETWORKS[0], n_layers=23)
     link = build_link(V3)
     before = state(link)
-    model = types.SimpleNamespace(pretrained=str(tmp_path / 'w'), width=WIDTH)
     with pytest.raises(InputError, match='do not fit the backbone of YOLOv3'):
-        detection.load_pretrained(types.SimpleNamespace(model=model), link)
+        pretrain(tmp_path / 'w', link)
     assert all((state(link)[name] == value).all() for name, value in before.items())
 
 

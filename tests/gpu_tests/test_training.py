@@ -10,7 +10,7 @@ from chainer.backends import cuda
 from yolo_dist.benchmarks import workloads
 from yolo_dist.datasets import make_mini_imagenet
 from yolo_dist.distributed.device import set_precision
-from yolo_dist.kernels.cpu.half import from_half, to_half
+from yolo_dist.kernels.cpu.float16_sum import from_half, to_half
 from yolo_dist.kernels.cuda.gradient_packing import GradientPacking
 from yolo_dist.training import momentum_sgd
 

@@ -82,17 +82,29 @@ def test_each_faulty_file_is_listed_and_nothing_ends(voc, tmp_path, capsys):
         path = folder / f'JPEGImages/{number:06d}.jpg'
         path.write_bytes(path.read_bytes()[:-number * 40])
     (folder / 'Annotations/000031.xml').write_text('<annotation>')
+    path = folder / 'JPEGImages/000008.jpg'
+    noise = np.random.default_rng(0).integers(0, 256, read_image(path).shape[1:], np.uint8)
+    damaged = cv2.imencode('.png', noise)[1]
+    damaged[len(damaged) // 2] ^= 1  # which shows only where it is decoded
+    path.write_bytes(damaged.tobytes())
     status = inspect.main([
         'data', str(EXPERIMENTS / 'quickstart_yolo_v3.yaml'), '--set', f'data.root={root}',
         '--set', 'data.input_size_px=64', '--out', str(tmp_path / 'out')])
     assert status == 1
     text = capsys.readouterr().out
-    assert '\n8 faulty:' in text
+    assert '\n9 faulty:' in text and '000008.jpg: the image file is' in text
     for number in range(1, 8):
         assert f'{number:06d}.jpg: the image file is truncated' in text
     assert '000031.xml: not well-formed' in text
-    assert cells(text, 'train')[:2] == ['30', '7']
+    assert cells(text, 'train')[:2] == ['30', '8']
     assert (tmp_path / 'out/contact_sheet.jpg').exists()
+
+
+def test_what_a_training_would_say_of_the_sets(voc, tmp_path):
+    """The lines of its start, here of held-out images that are training images."""
+    text, n_faults = inspect_data(
+        load(voc, 'data.val=[VOC2007/trainval, VOC2007/test]'), tmp_path)
+    assert n_faults == 0 and 'held-out set: 30 of its 36 images are training images' in text
 
 
 def test_a_set_without_one_readable_file(tmp_path):
@@ -102,7 +114,7 @@ def test_a_set_without_one_readable_file(tmp_path):
     for split in ('trainval', 'test'):
         (lists / f'{split}.txt').write_text('a\nb\n')
     text, n_faults = inspect_data(load(tmp_path / 'voc'), tmp_path / 'out')
-    assert n_faults == 4 and text.count('a.xml: the annotation cannot be read') == 2
+    assert n_faults == 4 and text.count('a.jpg: no such image file') == 2
     assert 'there is no contact sheet' in text and not list((tmp_path / 'out').iterdir())
 
 

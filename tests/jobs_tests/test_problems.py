@@ -91,7 +91,7 @@ def test_what_is_done_is_left_alone(queue, tmp_path, experiment, small, write_si
     (['workers=2', 'data.root=nowhere', 'data.n_synthetic_examples=null'], 'nowhere'),
     (['workers=2', 'model.pretrained=elsewhere.npz'], 'model.pretrained: there is no elsewhere'),
     (['workers=2', 'model.pretrained="{results}/fig3/darknet53_k256/seed_0/weights_final.npz"'],
-     'the run fig3/darknet53_k256/seed_0 writes it: train that one first '
+     'the run fig3/darknet53_k256/seed_0 writes it: train that run first '
      '(experiments/fig3.yaml --run darknet53_k256)'),
     (['workers=2', 'run.seed=3'], 'choose it by --seed'),
     (['workers=2', 'model.widht=1'], 'did you mean width?'),

@@ -3,7 +3,7 @@ import pytest
 from chainer.serializers import DictionarySerializer, save_npz
 
 from yolo_dist.errors import InputError
-from yolo_dist.links import Darknet19, Darknet53, YOLOv2, YOLOv3, load_backbone, load_weights
+from yolo_dist.links import Darknet19, Darknet53, YOLOv2, YOLOv3, load_layers, load_weights
 
 WIDTH = 0.03
 
@@ -43,7 +43,7 @@ def test_backbone_is_the_classifiers_and_the_rest_untouched(
     saved, model = disturb(classifier(5, width=WIDTH)), detector(3, width=WIDTH)
     save_npz(tmp_path / 'w.npz', saved)
     before, source = state(model), state(saved)
-    assert load_backbone(model, tmp_path / 'w.npz') == n_conv
+    assert len(load_layers(model, tmp_path / 'w.npz').taken) == n_conv
     transferred = set()
     for name, value in state(model).items():
         if name in source:
@@ -54,6 +54,33 @@ def test_backbone_is_the_classifiers_and_the_rest_untouched(
     assert transferred == {name for name in source if name.startswith('extractor/')}
     assert sum(name.endswith('conv/W') for name in transferred) == n_conv
     assert any((before[name] != source[name]).any() for name in transferred)
+
+
+@pytest.mark.parametrize('build,heads', [
+    (YOLOv3, ['subnet/0/1', 'subnet/1/1', 'subnet/2/1']), (YOLOv2, ['subnet']),
+    (Darknet53, ['head'])])
+@pytest.mark.parametrize('n_class', [3, 4])
+def test_of_the_same_network_all_is_taken_but_an_output_for_other_classes(
+        build, heads, n_class, tmp_path):
+    """Every layer is named once, as taken or left; what is left stays as it was."""
+    saved, model = disturb(build(n_class, width=WIDTH)), build(3, width=WIDTH)
+    save_npz(tmp_path / 'w.npz', saved)
+    before, source = state(model), state(saved)
+    taken, left = load_layers(model, tmp_path / 'w.npz')
+    assert left == ([] if n_class == 3 else heads)
+    for name, value in state(model).items():
+        assert any(name.startswith(f'{layer}/') for layer in (*taken, *left))
+        expected = before if any(name.startswith(f'{layer}/') for layer in left) else source
+        np.testing.assert_array_equal(value, expected[name])
+    assert len(taken) + len(left) == sum(name.endswith('W') for name in before)
+
+
+def test_a_classifier_starts_from_a_detector(tmp_path):
+    """Its backbone is the detector's; the head, which the detector lacks, is left."""
+    model = Darknet53(3, width=WIDTH)
+    save_npz(tmp_path / 'w.npz', disturb(YOLOv3(3, width=WIDTH)))
+    taken, left = load_layers(model, tmp_path / 'w.npz')
+    assert (len(taken), left) == (52, ['head'])
 
 
 @pytest.mark.parametrize('target,saved', [
@@ -81,11 +108,11 @@ def test_backbone_of_another_model(saved, tmp_path):
     save_npz(tmp_path / 'w.npz', saved())
     before = state(detector)
     with pytest.raises(InputError, match='backbone of YOLOv3 of width 0.03'):
-        load_backbone(detector, tmp_path / 'w.npz')
+        load_layers(detector, tmp_path / 'w.npz')
     assert all((state(detector)[name] == value).all() for name, value in before.items())
 
 
-@pytest.mark.parametrize('load', [load_weights, load_backbone])
+@pytest.mark.parametrize('load', [load_weights, load_layers])
 @pytest.mark.parametrize('content', [None, b'', b'text', b'PK\x03\x04 cut off', 'npy'])
 def test_files_that_are_no_weights(load, content, tmp_path):
     """Missing, empty, foreign and truncated files are refused by name."""

@@ -16,6 +16,15 @@ def test_files_of_voc(tmp_path):
                        'comp4_det_test_a%2Fb.txt': '000001 0.750000 1.00 10.00 21.50 40.00\n'}
 
 
+def test_classes_of_one_name_share_a_file(tmp_path):
+    """The boxes of neither are lost."""
+    bbox = dict(y_min=0., x_min=0., y_max=9., x_max=9.)
+    objects = [{'label': label, 'score': 0.5, 'bbox': bbox} for label in (0, 1)]
+    records = [{'image_id': 'a', 'width': 10, 'height': 10, 'objects': objects}]
+    Outputs(tmp_path / 'out', None).write_voc(records, ['cat', 'cat'])
+    assert (tmp_path / 'out/comp4_det_test_cat.txt').read_text().count('\n') == 2
+
+
 @pytest.mark.parametrize('name, expected', [
     ('a.PNG', 'a.PNG'), ('a/b.jpg', 'a/b.jpg'), ('a.tif', 'a.tif.png'),
     ('clip.avi/000003', 'clip.avi/000003.jpg')])

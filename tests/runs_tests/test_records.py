@@ -68,7 +68,7 @@ def test_a_directory_that_waits_for_its_job_is_not_run(tmp_path, planned):
 @pytest.mark.parametrize('name, content, state, message', [
     ('status.json', None, 'half written', 'status.json: is missing'),
     ('status.json', '{"state": ', 'half written', 'is not JSON'),
-    ('status.json', '{}', 'half written', 'says no state'),
+    ('status.json', '{}', 'half written', 'has no state'),
     ('config.yaml', None, 'done', 'config.yaml: cannot be read'),
     ('config.yaml', 'name: a', 'done', 'task: found None'),
     ('log.json', '[{', 'done', 'is not JSON'),

@@ -167,7 +167,7 @@ def test_a_snapshot_of_before_there_were_identities_resumes(directory, config):
 def test_arrays_that_do_not_fit_are_named(directory, config):
     """Another width or a missing array is no traceback."""
     path = directory / 'snapshot_iter_100.npz'
-    with pytest.raises(InputError, match='not the shape'):
+    with pytest.raises(InputError, match='not have the shape'):
         load_snapshot(path, create_trainer(config, n=6))
     arrays = {name: array for name, array in read_npz(path).items()
               if not name.endswith('model:main/w')}

@@ -4,12 +4,12 @@ import threadpoolctl
 from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.allreduce import measure_allreduce
 from yolo_dist.benchmarks.gpu import measure_gpu
+from yolo_dist.benchmarks.peers import check_peer, create_peers
 from yolo_dist.benchmarks.roofline import Roofline
 from yolo_dist.benchmarks.timing import alternate, ratio
-from yolo_dist.benchmarks.torch_workloads import check_torch, create_torch_step
 from yolo_dist.benchmarks.virtual_workers import measure_virtual_workers
 from yolo_dist.errors import InputError
-from yolo_dist.kernels.cpu import is_cpu_backend_on, using_cpu_backend
+from yolo_dist.kernels.cpu import fixed_weights, is_cpu_backend_on
 from yolo_dist.kernels.cpu.threads import n_threads
 
 
@@ -26,9 +26,11 @@ def measure_network(arguments):
     Raises:
         InputError: If the command line asks for what is not there.
     """
-    if arguments.against == 'torch':
-        check_torch()
-    if getattr(arguments, 'device', None) is not None:
+    has_device = getattr(arguments, 'device', None) is not None
+    if has_device and arguments.against not in (None, 'torch', 'chainer'):
+        raise InputError(f'--against {arguments.against} is for the CPU: leave --device out')
+    check_peer(arguments.against)
+    if has_device:
         return measure_gpu(arguments)
     if getattr(arguments, 'dtype', 'float32') != 'float32':
         raise InputError(f'--dtype {arguments.dtype} is for a GPU: give its number by --device, '
@@ -63,39 +65,45 @@ def _measure_steps(arguments):
     model = link.model if is_training else link
     roofline = Roofline(model, input_size=arguments.input_size, batch=arguments.batch,
                         training=is_training)
-    contestants = {**roofline.contestants, 'ours': step}
-    if arguments.against == 'torch':
-        contestants['torch'] = create_torch_step(
-            arguments.model, **_size(arguments), threads=arguments.threads, training=is_training)
-    elif arguments.against == 'chainer':
-        def step_of_chainer():
-            with using_cpu_backend(False):
-                step()
-        contestants['chainer'] = step_of_chainer
+    peers = {f'{arguments.against}_{way}'.rstrip('_'): peer for way, peer in create_peers(
+        arguments.against, arguments.model, step, model, training=is_training,
+        threads=arguments.threads, **_size(arguments)).items()}
+    contestants = {**roofline.contestants, 'ours': step, **peers}
     if not is_training and workloads.is_detector(arguments.model):
         contestants['selection'] = workloads.create_selection(
             arguments.model, input_size=arguments.input_size, width=arguments.width)
-    timings = alternate(contestants, repeats=arguments.repeats)
+    with fixed_weights():  # as in evaluation; a step of training changes them and keeps nothing
+        timings = alternate(contestants, repeats=arguments.repeats)
 
     ours = timings['ours']
     figures = {
         'milliseconds': 1e3 * ours.median, 'spread': ours.spread,
         'images_per_second': arguments.batch / ours.median,
         'best_images_per_second': arguments.batch / ours.best, **roofline.figures(timings)}
-    if arguments.against is not None:
-        other = timings[arguments.against]
-        figures |= {
-            f'{arguments.against}_milliseconds': 1e3 * other.median,
-            f'{arguments.against}_spread': other.spread,
-            f'{arguments.against}_images_per_second': arguments.batch / other.median,
-            f'times_as_fast_as_{arguments.against}': ratio(other, ours),
-        }
+    if peers:
+        figures |= _compare(arguments, ours, {name: timings[name] for name in peers})
     if 'selection' in timings:
         # Of one image; the forward pass is one of the whole batch.
         selection = timings['selection']
         figures |= {'selection_milliseconds': 1e3 * selection.median,
                     'selection_share_of_forward': ratio(selection, ours) * arguments.batch}
     return figures
+
+
+def _compare(arguments, ours, peers):
+    """Figures of a program in the fastest of the ways in which it was used."""
+    fastest = min(peers, key=lambda name: peers[name].median)
+    other, against = peers[fastest], arguments.against
+    figures = {f'{name}_milliseconds': 1e3 * timing.median for name, timing in peers.items()}
+    if len(peers) > 1:
+        figures[f'{against}_fastest'] = fastest.removeprefix(f'{against}_')
+    return figures | {
+        f'{against}_milliseconds': 1e3 * other.median,
+        f'{against}_spread': other.spread,
+        f'{against}_images_per_second': arguments.batch / other.median,
+        f'times_as_fast_as_{against}': ratio(other, ours),
+        f'times_as_fast_as_{against}_at_best': other.best / ours.best,
+    }
 
 
 def _measure_loss(arguments):

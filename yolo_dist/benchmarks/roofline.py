@@ -4,8 +4,8 @@ import chainer.links as L
 import numpy as np
 
 from yolo_dist.benchmarks.timing import create_sgemm, ratio
-from yolo_dist.kernels.cpu.convolution import get_geometry
-from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
+from yolo_dist.kernels.cpu.backend_switch import is_cpu_backend_on
+from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
 from yolo_dist.kernels.cpu.threads import parallel_ranges
 from yolo_dist.kernels.cpu.winograd import tile_side
 from yolo_dist.planning.speed_up_model import FORWARD_PASSES_PER_STEP
@@ -15,8 +15,8 @@ _FLOAT_BYTES = 4
 
 # How often the arrays of a block of convolution, normalisation and activation are read or
 # written, each by the function that must: in a forward pass the input once, and the output by
-# convolution (written), normalisation (read, written) and in training the moments (read).
-_PASSES = {False: (1, 3), True: (1, 4)}
+# convolution (written), and in training by the moments (read) and normalisation (read, written).
+_PASSES = {False: (1, 1), True: (1, 4)}
 # Backward: x for the filters, its gradient (written); of the output: two passes over it and its
 # gradient, one array written, and that read for both gradients of the convolution.
 _BACKWARD_PASSES = (2, 7)

@@ -1,8 +1,10 @@
-"""The same work in PyTorch eager; PyTorch is imported on demand."""
+"""The same work in PyTorch; PyTorch is imported on demand."""
 import importlib.util
 
 from yolo_dist.benchmarks.workloads import N_CLASS, create_batch, is_detector
-from yolo_dist.errors import InputError
+
+# How its users run a network on a CPU.
+WAYS = ('eager', 'channels_last', 'compile')
 
 
 def is_torch_there():
@@ -10,19 +12,8 @@ def is_torch_there():
     return importlib.util.find_spec('torch') is not None
 
 
-def check_torch():
-    """Check that PyTorch is there.
-
-    Raises:
-        InputError: If it is not.
-    """
-    if not is_torch_there():
-        raise InputError('--against torch: PyTorch is not installed; it belongs to the extra '
-                         "'bench': pip install -e '.[bench]'")
-
-
 def create_torch_step(name, *, input_size, batch, width, threads, training, gpu=None,
-                      dtype='float32'):
+                      dtype='float32', way='eager'):
     """Make a step of training or inference.
 
     On a GPU as its users are told to: channels last, cuDNN's benchmark on, automatic mixed
@@ -40,6 +31,7 @@ def create_torch_step(name, *, input_size, batch, width, threads, training, gpu=
         training (bool): Whether to train.
         gpu (int): Number of the GPU; ``None`` is the CPU.
         dtype ({'float32', 'tf32', 'mixed16'}): As in ``model.dtype``; float32 on the CPU.
+        way ({'eager', 'channels_last', 'compile'}): How, on the CPU.
 
     Returns:
         callable: One step.
@@ -51,6 +43,11 @@ def create_torch_step(name, *, input_size, batch, width, threads, training, gpu=
     torch.manual_seed(0)
     network = build_torch_network(name, N_CLASS[name], width=width).train(training)
     imgs, *truth = map(torch.from_numpy, create_batch(name, input_size=input_size, batch=batch))
+    if way == 'channels_last':
+        network.to(memory_format=torch.channels_last)
+        imgs = imgs.to(memory_format=torch.channels_last)
+    elif way == 'compile':
+        network = torch.compile(network)
     if gpu is not None:
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = dtype == 'tf32'

@@ -183,8 +183,10 @@ class DetectionData(Section):
 
     Keys with a value here are the exceptions from "no defaults": what most sets do not need.
     ``on_bad_example`` is as in :class:`ClassificationData`. Boxes without area, without four
-    numbers or outside the image are ``invalid_boxes``. Objects of ``ignore_classes`` are left
-    out, with ``others`` all that are not in ``class_names``.
+    numbers or outside the image are ``invalid_boxes``. ``class_names: null`` means the 20 of
+    VOC, but without ``model.n_class`` all classes of the training set, sorted. The run's
+    ``config.yaml`` holds those. Objects of ``ignore_classes`` are left out, with ``others`` all
+    that are not in ``class_names``.
     """
 
     root: Text
@@ -204,10 +206,13 @@ class DetectionData(Section):
 
 
 class ClassificationModel(Section):
-    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``."""
+    """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``.
+
+    Without ``n_class`` it has as many classes as there are names of classes.
+    """
 
     name: Literal['darknet19', 'darknet53']
-    n_class: Count
+    n_class: Count | None = None
     width: Positive
     bn_decay: Fraction
     dtype: Literal['float32', 'tf32', 'mixed16']
@@ -231,12 +236,13 @@ def _is_size(anchor):
 class DetectionModel(Section):
     """The network; ``dtype`` is what it computes in, see ``yolo_dist.distributed.device``.
 
-    ``anchors: fit`` fits them to the training set when training starts; the run's ``config.yaml``
-    holds the fitted ones. ``null`` takes Darknet's.
+    Without ``n_class`` it has as many classes as there are names of classes. ``anchors: fit``
+    fits them to the training set when training starts, ``null`` takes Darknet's. The run's
+    ``config.yaml`` holds the number and the fitted anchors.
     """
 
     name: Literal['yolo_v2', 'yolo_v3']
-    n_class: Count
+    n_class: Count | None = None
     width: Positive
     bn_decay: Fraction
     dtype: Literal['float32', 'tf32', 'mixed16']
@@ -408,6 +414,9 @@ class DetectionRun(RunConfig):
 
     @pydantic.model_validator(mode='after')
     def _classes_are_learned_or_ignored(self):
+        if self.data.class_names is None and self.data.ignore_classes == 'others':
+            raise ValueError('data.ignore_classes: others leaves out what is not in '
+                             'data.class_names, which is null; list the names there')
         both = {*(self.data.class_names or ())} & {*self.data.ignore_classes}
         if both and self.data.ignore_classes != 'others':
             raise ValueError(f'data.ignore_classes: {sorted(both)[0]!r} is also one of '

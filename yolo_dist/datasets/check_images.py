@@ -19,7 +19,7 @@ from yolo_dist.errors import InputError
 # Headers are in the first kilobytes, but for long comments and thumbnails.
 _END_BYTES = 1 << 14
 # More than cores: on a network file system they wait most of the time.
-_N_THREADS = 8
+N_THREADS = 8
 _EXAMPLES_PER_TASK = 64
 
 
@@ -83,7 +83,7 @@ def check_images(dataset, *, decode=False, indices=None, progress=None):
         return [finding for i in task for finding in dataset.examine(i, decode=decode)]
 
     findings = []
-    with concurrent.futures.ThreadPoolExecutor(_N_THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(N_THREADS) as pool:
         for task, found in zip(tasks, pool.map(look, tasks)):
             findings += found
             if progress is not None:

@@ -45,8 +45,8 @@ def read_yolo_labels(labels, images, names):
     class_names = _read_names(Path(names))
     pictures = sorted(path for path in images.rglob('*')
                       if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.'))
-    files = {path.relative_to(labels).with_suffix(''): path for path in labels.rglob('*.txt')
-             if path.name != _NO_LABELS and path != Path(names)}
+    files = {path.relative_to(labels).with_suffix(''): path for path in sorted(labels.rglob('*'))
+             if path.suffix.lower() == '.txt' and path.name != _NO_LABELS and path != Path(names)}
     if not pictures or not files:
         raise InputError(f'{images}: found {len(pictures)} images, and {len(files)} label files '
                          f'in {labels}; expected an image NAME.jpg and a file NAME.txt each')

@@ -1,4 +1,6 @@
 """Pascal VOC, and any set laid out as it."""
+import collections
+import concurrent.futures
 import copy
 import unicodedata
 from pathlib import PurePosixPath
@@ -6,6 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from yolo_dist.datasets.check_images import (
+    N_THREADS,
     CheckedDataset,
     Finding,
     look_at_image,
@@ -160,6 +163,25 @@ class VOCDetectionDataset(CheckedDataset):
         bbox, is_kept, _ = self._fit(annotation, annotation.size_hw, i)
         return (bbox, annotation.label[is_kept], annotation.difficult[is_kept],
                 annotation.size_hw)
+
+    def count_classes(self):
+        """Count the objects of each class in the annotations, whatever ``class_names`` says.
+
+        Annotations that cannot be read are passed over; the check of the data names them.
+
+        Returns:
+            collections.Counter: Name of each class to its number of objects.
+        """
+        def names_in(i):
+            try:
+                return parse_voc_annotation(self.tree.read(self._annotation_file(i)), '', (),
+                                            ignore_classes='others').ignored
+            except (InputError, OSError):
+                return ()
+
+        with concurrent.futures.ThreadPoolExecutor(N_THREADS) as pool:
+            return collections.Counter(
+                name for names in pool.map(names_in, range(len(self))) for name in names)
 
     def image_path(self, i):
         """Image file of example ``i``: ``JPEGImages/<id>`` with the first ending that exists.

@@ -1,4 +1,4 @@
-"""Processes that differ in what they are about to compute are refused before they compute it."""
+"""Refuse a job whose processes would compute different things, before they compute anything."""
 
 import hashlib
 import json
@@ -11,13 +11,14 @@ from yolo_dist.errors import in_short
 
 
 def check_agreement(facts):
-    """Compare what the processes of the job know; nobody goes on where they differ. Collective.
+    """Compare facts among the processes of the job; stop all of them on a difference. Collective.
 
-    The first message has the same size in all processes whatever they know, so nobody waits in
-    it because of a difference. Only where digests differ are the facts themselves exchanged.
+    The first message has the same size in all processes, whatever the facts are. A difference
+    therefore leaves no process waiting in it. The facts themselves are exchanged only if their
+    digests differ.
 
     Args:
-        facts (dict of str to str): What must be the same in all processes, by name.
+        facts (dict of str to str): Values that must be the same in all processes, by name.
 
     Raises:
         InputError: In all processes, with the facts that differ, their values and the hosts.

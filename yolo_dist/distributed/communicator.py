@@ -1,4 +1,4 @@
-"""The communicator of a job and what each process carries and computes on."""
+"""The communicator of a job, and the workers and the device of each process."""
 
 import chainer
 
@@ -14,7 +14,7 @@ def check_launch(config):
         config (~yolo_dist.config.RunConfig): The experiment.
 
     Raises:
-        InputError: If P does not divide K, or what is asked for needs P = K.
+        InputError: If P does not divide K, or a chosen key needs P = K.
     """
     n_workers = config.workers
     if n_workers % n_processes():
@@ -45,25 +45,25 @@ def local_workers(n_workers):
 
 
 def check_communicator(name, *, double_buffering=False):
-    """Check that a communicator can be created here; no process waits for another.
+    """Check that a communicator can be created here. No process waits for another.
 
     Args:
         name ({'auto', 'naive', 'pure_nccl'}): See :func:`create_communicator`.
-        double_buffering (bool): Whether the optimizer will ask for it.
+        double_buffering (bool): Whether the optimizer will use double buffering.
 
     Returns:
-        str: ``'naive'`` or ``'pure_nccl'``, what ``'auto'`` is here.
+        str: ``'naive'`` or ``'pure_nccl'``; for ``'auto'`` the one that is used here.
 
     Raises:
-        InputError: If the machine or the communicator cannot do what is asked.
+        InputError: If the machine or the communicator does not support the settings.
     """
     if name == 'auto':
         name = 'pure_nccl' if n_gpus() else 'naive'
     if name == 'naive' and double_buffering:
         raise InputError(
-            'communicator.double_buffering: found true, but gradients are averaged by the '
-            'naive communicator here, which cannot do it beside the computing; run it on a '
-            'GPU, or `--set communicator.double_buffering=false`')
+            'communicator.double_buffering: found true, but the naive communicator is used here, '
+            'which cannot average gradients during the computation; run on a GPU, or '
+            '`--set communicator.double_buffering=false`')
     if name == 'pure_nccl' and not n_gpus():
         raise InputError(
             'communicator.name: found pure_nccl, but CuPy finds no GPU here; '
@@ -77,14 +77,14 @@ def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
     """Make a ChainerMN communicator for the gradients of K workers.
 
     Args:
-        name ({'auto', 'naive', 'pure_nccl'}): ``'auto'`` is ``pure_nccl`` where
+        name ({'auto', 'naive', 'pure_nccl'}): ``'auto'`` is ``pure_nccl`` if
             CuPy finds a GPU, else ``naive``.
         n_workers (int): K; ``None`` is one for each process.
-        allreduce_grad_dtype ({'float16', 'float32'}): What gradients are summed
-            in; the paper used float16 (sec. 5.1).
+        allreduce_grad_dtype ({'float16', 'float32'}): Dtype of the sum of gradients;
+            the paper used float16 (sec. 5.1).
         prescale_gradients (bool): Whether gradients are multiplied by 1/K before
-            they are summed, not after.
-        double_buffering (bool): Whether the optimizer will ask for it.
+            the sum, not after it.
+        double_buffering (bool): Whether the optimizer will use double buffering.
 
     Returns:
         chainermn.CommunicatorBase: See :mod:`~yolo_dist.distributed.worker_mean`. Collective.
@@ -117,7 +117,7 @@ def choose_device(comm):
         comm (chainermn.CommunicatorBase): The communicator.
 
     Returns:
-        chainer.backend.Device: Already made current.
+        chainer.backend.Device: The device, already made current.
 
     Raises:
         InputError: If the node has fewer GPUs than processes, or has no cuDNN.
@@ -127,13 +127,13 @@ def choose_device(comm):
     if comm.intra_size > n_gpus():
         raise InputError(
             f'{comm.intra_size} processes on a node where each sees {n_gpus()} GPUs; pure_nccl '
-            'needs one GPU for each process, all of which every process of the node sees '
+            'needs one GPU for each process, and each process must see all GPUs of the node '
             '(`srun --gpus-per-node=N`, not --gpus-per-task)')
     return use_gpu(comm.intra_rank)
 
 
 def create_mnbn_model(model, comm):
-    """ChainerMN's copy of a model whose batch normalisation is over all workers' batches.
+    """Copy a model by ChainerMN, with batch normalisation over the batches of all workers.
 
     Args:
         model (chainer.Link): The model.

@@ -1,4 +1,4 @@
-"""The GPU of a process, and what networks compute in."""
+"""The GPU of a process, and the dtype that networks compute in."""
 import chainer
 import numpy as np
 from chainer.backends import cuda
@@ -13,25 +13,25 @@ _PRECISIONS = {'float32': (np.dtype(np.float32), 'auto'),
 
 
 def n_gpus():
-    """How many GPUs CuPy finds."""
+    """Return the number of GPUs that CuPy finds."""
     if not cuda.available:
         return 0
     runtime = cuda.cupy.cuda.runtime
     try:
         return runtime.getDeviceCount()
-    except runtime.CUDARuntimeError:  # no driver, or none of its GPUs for this process
+    except runtime.CUDARuntimeError:  # no driver, or no GPU that this process may use
         return 0
 
 
 def check_gpu(number):
-    """Check that a GPU can be used, without taking it.
+    """Check that a GPU can be used, without using it.
 
     Args:
-        number (int): As CUDA counts those that this process sees.
+        number (int): CUDA's number of the GPU among those that this process sees.
 
     Raises:
-        InputError: If there is no such GPU, or no cuDNN for it and nobody has said that this is
-            meant (``CHAINER_CUDNN=0``, Chainer's own switch), or one that dropped this GPU.
+        InputError: If there is no such GPU; if there is no cuDNN for it and Chainer's switch
+            ``CHAINER_CUDNN=0`` is not set; or if cuDNN no longer supports it.
     """
     if number >= n_gpus():
         raise InputError(f'GPU {number}: CuPy finds {n_gpus()} GPUs here; '
@@ -40,7 +40,7 @@ def check_gpu(number):
         raise InputError(
             'there is a GPU but no cuDNN for it, so Chainer would convolve many times slower; '
             "pip install -e '.[gpu]' brings cuDNN, `python -m yolo_dist.doctor` says what is "
-            'missing, and CHAINER_CUDNN=0 in the environment goes on without')
+            'missing; set CHAINER_CUDNN=0 in the environment to go on without cuDNN')
     if cuda.cudnn_enabled:
         _check_capability(number, cuda.libcudnn.getVersion())
 
@@ -57,13 +57,13 @@ def _check_capability(number, version):
 
 
 def use_gpu(number):
-    """Make a GPU the current device, with cuDNN as fast as it gets.
+    """Make a GPU the current device, with the fastest settings of cuDNN.
 
-    Batch normalisation is cuDNN's fast one, as in the paper (sec. 5.1), and convolutions are
-    tuned when a shape first comes by.
+    Batch normalisation uses cuDNN's fast mode, as in the paper (sec. 5.1). Convolutions are tuned
+    at the first use of a shape.
 
     Args:
-        number (int): As CUDA counts those that this process sees.
+        number (int): CUDA's number of the GPU among those that this process sees.
 
     Returns:
         chainer.backend.Device: The GPU.
@@ -80,11 +80,11 @@ def use_gpu(number):
 
 
 def set_precision(dtype):
-    """Set what Chainer computes in from here on.
+    """Set the dtype that Chainer computes in from here on.
 
     Args:
-        dtype ({'float32', 'tf32', 'mixed16'}): As in ``model.dtype``. TF32 rounds the factors
-            of a convolution to 10 bits on GPUs since Ampere, elsewhere it is float32; no GPU of
-            the paper had it.
+        dtype ({'float32', 'tf32', 'mixed16'}): Same values as ``model.dtype``. TF32 rounds the
+            factors of a convolution to 10 bits on GPUs since Ampere. On other devices it is
+            float32. No GPU of the paper had TF32.
     """
     chainer.global_config.dtype, chainer.global_config.use_cudnn_tensor_core = _PRECISIONS[dtype]

@@ -1,6 +1,6 @@
-"""MPI, from its start to the end of the job, in the order that works.
+"""MPI from its start to the end of the job, in the required order.
 
-Nothing else starts MPI. A *process* is an MPI rank. A *worker* is one of the paper's k GPUs
+MPI is started only here. A *process* is an MPI rank. A *worker* is one of the paper's k GPUs
 with its own minibatch.
 """
 
@@ -23,16 +23,16 @@ from yolo_dist.kernels.cpu.threads import limit_threads
 from yolo_dist.utf8 import use_utf8
 
 _MAX_SOCKET_PATH_BYTES = 107
-_SOCKET_NAME_BYTES = 40  # what multiprocessing adds, /pymp-xxxxxxxx/listener-xxxxxxxx, and some
+_SOCKET_NAME_BYTES = 40  # multiprocessing adds /pymp-xxxxxxxx/listener-xxxxxxxx; 8 are reserve
 
 _ABORT_SECONDS = 10
 
-# Of this process.
+# The stop request of this process.
 stop_request = StopRequest()
 
 
 class SharedInputError(InputError):
-    """An input error that every process of the job knows of."""
+    """An input error that is raised in every process of the job."""
 
 
 def _start_forkserver():
@@ -40,8 +40,8 @@ def _start_forkserver():
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
     _shorten_socket_paths()
-    # A signal that asks the job to stop may reach all of its processes. Those that are started
-    # here go on with what they are asked for, and end with their parent.
+    # A signal that asks the job to stop may reach all of its processes. Processes that are started
+    # here ignore it. They finish their requests and end with their parent.
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
     forkserver.ensure_running()
     for number, handler in handlers.items():
@@ -49,12 +49,12 @@ def _start_forkserver():
 
 
 def _shorten_socket_paths():
-    """Put sockets into /tmp where TMPDIR has a long name: the system takes 107 bytes of a path."""
+    """Put sockets into /tmp if TMPDIR is long: the system accepts paths of at most 107 bytes."""
     from multiprocessing import util
     chosen = tempfile.gettempdir()
     if len(os.fsencode(chosen)) + _SOCKET_NAME_BYTES > _MAX_SOCKET_PATH_BYTES:
         tempfile.tempdir = '/tmp'
-        util.get_temp_dir()  # which multiprocessing keeps
+        util.get_temp_dir()  # multiprocessing keeps this value
         tempfile.tempdir = chosen
 
 
@@ -62,16 +62,16 @@ def run_job(main):
     """Run the ``main`` of an entry point in every process of an MPI job.
 
     An :class:`InputError` is printed once and ends the job with status 2. Any
-    other exception is printed by the process in which it happened, which then
-    aborts the whole job, so that no process is left waiting for a dead one. Of a
-    :class:`ProcessLost` the message is enough. A signal ends the job with status 75,
-    see :class:`~yolo_dist.distributed.stop_request.StopRequest`.
+    other exception is printed by the process in which it happened. This process then
+    aborts the whole job, and no process is left waiting for a dead one. For a
+    :class:`ProcessLost` only the message is printed. A signal ends the job with status
+    75, see :class:`~yolo_dist.distributed.stop_request.StopRequest`.
 
     Args:
         main (callable): Called without arguments.
     """
     use_utf8()
-    # Open MPI does not start without it.
+    # Open MPI does not start without HOME.
     os.environ.setdefault('HOME', tempfile.gettempdir())
     _start_forkserver()
     stop_request.listen()
@@ -108,14 +108,14 @@ def run_job(main):
 
 
 def _say(text):
-    # Where mpiexec was killed nobody listens.
+    # If mpiexec was killed, the output has no reader.
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def _abort(world, status):
     if world.size > 1:
-        # Without its daemon MPI may wait for ever.
+        # MPI may wait for ever if its daemon is gone.
         end = threading.Timer(_ABORT_SECONDS, os._exit, (status,))
         end.daemon = True
         end.start()
@@ -124,7 +124,7 @@ def _abort(world, status):
 
 
 def _share_cores(world):
-    # Without this each library of each process starts as many threads as the node has cores.
+    # Otherwise each library of each process starts as many threads as the node has cores.
     from mpi4py import MPI
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     cores = set().union(*node.allgather(os.sched_getaffinity(0)))
@@ -138,13 +138,13 @@ def _share_cores(world):
 def fail_together():
     """Part of the set-up that succeeds in all processes or fails in all.
 
-    When any process raises :class:`InputError`, all of them raise it at the end of the block.
-    Nothing collective belongs inside: a process that has left the block would leave the others
-    waiting for ever. A communicator is checked inside (``check_communicator``) and created
+    If any process raises :class:`InputError`, all of them raise it at the end of the block.
+    The block must contain no collective call: a process that has left the block would leave the
+    others waiting for ever. A communicator is checked inside (``check_communicator``) and created
     outside.
 
     Raises:
-        InputError: With the messages of all processes, each distinct one once.
+        InputError: With each distinct message of all processes, once.
     """
     from mpi4py import MPI
     message = None
@@ -155,7 +155,7 @@ def fail_together():
     found = MPI.COMM_WORLD.allgather((message, platform.node()))
     distinct = {text: host for text, host in reversed(found) if text is not None}
     if distinct:
-        # What the root does not see is said with a host that does.
+        # A message that the root does not have is shown with a host that has it.
         raise SharedInputError('\n'.join(
             text if text == found[0][0] else f'{text} (on {host})'
             for text, host in reversed(distinct.items())))
@@ -165,7 +165,7 @@ def tell_all(value):
     """Return the root's value, in every process. Collective.
 
     Args:
-        value: What the root hands in can be pickled; that of the others does not matter.
+        value: The value; the root's value must be picklable, the others are ignored.
 
     Returns:
         The root's value.
@@ -175,9 +175,9 @@ def tell_all(value):
 
 
 def is_heard():
-    """Whether what this process prints still goes somewhere, which it does not without mpiexec."""
+    """Whether the output of this process still has a reader. Without mpiexec it has none."""
     poll = select.poll()
-    poll.register(1, 0)  # errors and hang-ups are told all the same
+    poll.register(1, 0)  # errors and hang-ups are always reported
     return not poll.poll(0)
 
 

@@ -7,22 +7,22 @@ from chainermn.communicators.naive_communicator import NaiveCommunicator
 
 from yolo_dist.distributed.worker_mean import WorkerMeanMixin
 from yolo_dist.errors import GradientOverflow
-from yolo_dist.kernels.cpu.half import add_half, from_half, to_half
+from yolo_dist.kernels.cpu.float16_sum import add_half, from_half, to_half
 
-# A message that stays in the cache is several times as fast. Over a link of 1 Gbit/s Open MPI
-# 5.0.11 takes 1.5 times as long for messages of 1 MB.
+# A message that fits into the cache is several times as fast. Over a link of 1 Gbit/s Open MPI
+# 5.0.11 takes 1.5 times as long with messages of 1 MB.
 _MESSAGE_BYTES = 1 << 19
 
 
 def _in_chunks(arrays, n_elements):
-    """Cut flat arrays, laid one behind the other, into stretches of ``n_elements``.
+    """Cut flat arrays, laid one behind the other, into chunks of ``n_elements``.
 
     Args:
-        arrays (list of ndarray): Each of one axis.
-        n_elements (int): Elements of a stretch; the last one may be shorter.
+        arrays (list of ndarray): Arrays of one axis.
+        n_elements (int): Elements of a chunk; the last chunk may be shorter.
 
     Yields:
-        list: ``(number of the array, stretch of it, where it lies in the chunk)``.
+        list: ``(number of the array, part of the array, its place in the chunk)``.
     """
     chunk, n = [], 0
     for i, array in enumerate(arrays):
@@ -40,10 +40,10 @@ def _in_chunks(arrays, n_elements):
 
 
 class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
-    """``naive`` with packed messages instead of one for each parameter.
+    """``naive`` with packed messages instead of one message for each parameter.
 
-    The last worker's gradients are packed, summed over the processes and unpacked chunk by
-    chunk, so that each is read and written in memory once.
+    The gradients of the last worker are packed, summed over the processes and unpacked chunk by
+    chunk. Each is therefore read from memory and written to memory once.
 
     Args:
         mpi_comm (mpi4py.MPI.Comm): The processes.
@@ -76,7 +76,7 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
         else:
             np.add(y, x, out=y)
 
-    # A cast of many small arrays at once takes a fraction of one for each.
+    # One cast of many small arrays takes a fraction of the time of one cast for each.
 
     def _pack(self, chunk, packed):
         if self.sum_dtype == np.float16:
@@ -129,7 +129,7 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
         self._check(model, dict(zip(names, n_overflowed, strict=True)))
 
     def _check_sum(self, chunk, packed, accumulated, names):
-        """Raise if a float32 sum is not finite, before it replaces this process's gradients."""
+        """Raise if a float32 sum is not finite, before it replaces the gradients."""
         if self.sum_dtype == np.float16 or self.may_overflow or _is_finite(packed):
             return
         error = GradientOverflow('the mean gradient of ' + ', '.join(
@@ -141,7 +141,7 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
 
 
 def _is_finite(array):
-    # The sum of squares is the fastest look at numbers in the cache; it may overflow by itself.
+    # The sum of squares is the fastest test of numbers in the cache. It may itself overflow.
     return np.isfinite(array.dot(array)) or np.isfinite(array).all()
 
 
@@ -150,9 +150,9 @@ def _in_place():
     return MPI.IN_PLACE
 
 
-@functools.cache  # mpi4py has room for 16 operations
+@functools.cache  # mpi4py allows 16 operations
 def _mpi_sum_of_halves():
-    """MPI has no float16; a message of its bits needs a sum of its own."""
+    """Make a sum for float16. MPI has none, and messages carry only the bits."""
     from mpi4py import MPI
     return MPI.Op.Create(
         lambda x, y, datatype: add_half(np.frombuffer(x, np.float16),

@@ -11,12 +11,12 @@ from yolo_dist.kernels.cuda.gradient_packing import GradientPacking
 
 
 class WorkersPureNcclCommunicator(WorkerMeanMixin, PureNcclCommunicator):
-    """``pure_nccl`` for K workers: a kernel to pack, NCCL, a kernel to unpack.
+    """``pure_nccl`` for K workers: one kernel packs, NCCL sums, another kernel unpacks.
 
-    Counts stay on the device until :meth:`read_counts`; no iteration waits for them.
+    Counts stay on the device until :meth:`read_counts`. No iteration waits for them.
 
     Args:
-        mpi_comm (mpi4py.MPI.Comm): The processes, one a GPU.
+        mpi_comm (mpi4py.MPI.Comm): The processes, one for each GPU.
         **settings: See :meth:`configure`.
     """
 
@@ -38,7 +38,7 @@ class WorkersPureNcclCommunicator(WorkerMeanMixin, PureNcclCommunicator):
     def read_counts(self):
         if self._packing is None:
             return
-        # Double buffering packs on a stream that waits for no other.
+        # Double buffering packs on a stream that waits for no other stream.
         self._wait_for_device()
         n_underflowed, n_not_finite = self._packing.n_underflowed, self._packing.n_not_finite
         self.n_underflowed += int(n_underflowed[0])
@@ -68,7 +68,7 @@ class WorkersPureNcclCommunicator(WorkerMeanMixin, PureNcclCommunicator):
         self._multi_node_mean_grad_async(model, zero_fill, chainer.backends.cuda.Stream.null)
 
     def _multi_node_mean_grad_async(self, model, zero_fill, stream):
-        # Double buffering calls this one, on a stream of its own.
+        # Double buffering calls this method on a stream of its own.
         began_at = self.now()
         with stream:
             self._average(model, stream)

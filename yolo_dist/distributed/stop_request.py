@@ -8,28 +8,28 @@ import sys
 import threading
 import time
 
-# What schedulers and terminals send before they end a job.
+# Signals that schedulers and terminals send before they end a job.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 # Exit status of a session that a signal ended: start the run again with --resume.
 INTERRUPTED = os.EX_TEMPFAIL
 
-# After these signals a scheduler kills soon. SIGUSR1 is a warning that leaves time.
+# After these signals a scheduler soon kills the job. SIGUSR1 is a warning that leaves time.
 _URGENT = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 _EVALUATION_SECONDS = 15
-# A scheduler and mpiexec may both deliver what was one request.
+# A scheduler and mpiexec may both deliver the same request.
 _SAME_REQUEST_SECONDS = 1
 
 
 class StopRequest:
-    """Hears the signals of this process, as soon as they arrive.
+    """Receives the signals of this process as soon as they arrive.
 
-    Python's own handlers wait until MPI or NumPy returns, so a thread is told as well. Outside of
-    :meth:`heard_by` nothing would be lost, and a signal ends the process at once. With it
-    ``mpiexec`` ends the job.
+    Python's own handlers wait until MPI or NumPy returns. A thread therefore receives each signal
+    as well. Outside of :meth:`heard_by` there is no work to lose, and a signal ends the process at
+    once. ``mpiexec`` then ends the job.
 
     Attributes:
-        number (int): The first signal, ``None`` before it.
-        at_end (callable): Called where a signal ends the process at once.
+        number (int): The first signal; ``None`` before it.
+        at_end (callable): Called before a signal ends the process at once.
     """
 
     def __init__(self):
@@ -40,7 +40,7 @@ class StopRequest:
         self._is_evaluating = None
 
     def listen(self):
-        """Begin to hear. To be called once, by the main thread."""
+        """Begin to receive signals. Call this once, in the main thread."""
         self._pipe, end = os.pipe()
         os.set_blocking(end, False)
         for number in STOP_SIGNALS:
@@ -49,7 +49,7 @@ class StopRequest:
         threading.Thread(target=self._hear, daemon=True).start()
 
     def ignore(self):
-        """From now on signals do nothing. For the end of a process, which is near anyway."""
+        """Ignore signals from now on. Call this when the process is about to end."""
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
@@ -59,8 +59,8 @@ class StopRequest:
 
         Args:
             tell (callable): Called with the first signal, in another thread.
-            is_evaluating (callable): Whether the process is in an evaluation. It is not waited for
-                its end where the signal is urgent and the evaluation takes long.
+            is_evaluating (callable): Whether the process is in an evaluation. If the signal is
+                urgent and the evaluation takes long, the process ends before its end.
         """
         self._is_evaluating = is_evaluating
         with self._lock:

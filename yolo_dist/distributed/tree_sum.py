@@ -2,9 +2,9 @@
 
 
 class TreeSum:
-    """Sums arrays, one handed in after the other, in the order of a binary tree.
+    """Sums arrays, handed in one after the other, in the order of a binary tree.
 
-    Keeps about log2 of their number; what is no longer used is lent again.
+    It keeps about log2 of their number. Arrays that are no longer used are lent again.
 
     Args:
         add (callable): ``add(x, y)`` is ``y += x``.
@@ -22,7 +22,7 @@ class TreeSum:
         return self._free.pop() if self._free else xp.empty(n_elements, dtype)
 
     def push(self, array):
-        """Hand in an array, which may be changed."""
+        """Hand in an array. It may be changed."""
         n = 1
         while self._partial and self._partial[-1][0] == n:
             array = self._merge(array)
@@ -36,17 +36,17 @@ class TreeSum:
         return earlier
 
     def pop(self):
-        """Return the sum of all arrays handed in since the last call; give it back when used."""
+        """Return the sum of all arrays since the last call; give it back after use."""
         _, total = self._partial.pop()
         while self._partial:
             total = self._merge(total)
         return total
 
     def pop_terms(self):
-        """Return what one more array must be added to, in this order, to give the sum of all.
+        """Return the partial sums that one more array must be added to, in this order.
 
         Returns:
-            list: Arrays; give them back when used.
+            list: Arrays; give them back after use.
         """
         terms = [array for _, array in reversed(self._partial)]
         self._partial.clear()

@@ -7,12 +7,12 @@ import numpy as np
 class LocalWorkers:
     """Lends the one model of a process to its workers in turn.
 
-    Workers share weights but not running statistics (sec. 4.4 averages gradients
-    alone). A worker's statistics are put into the model while it trains; nothing is
+    Workers share weights but not running statistics (sec. 4.4 averages only gradients).
+    The statistics of a worker are in the model while this worker trains. Nothing is
     copied.
 
     Args:
-        model (chainer.Link): The model; worker 0 has its statistics.
+        model (chainer.Link): The model; worker 0 starts with its statistics.
         n_local (int): Workers of this process, K / P.
     """
 
@@ -29,13 +29,13 @@ class LocalWorkers:
         return len(self._statistics)
 
     def enter(self, i):
-        """Let the model train as the ``i``-th worker of this process, from 0."""
+        """Make the model train as the ``i``-th worker of this process, from 0."""
         if len(self) > 1:
             for (link, name), array in zip(self._places, self._statistics[i]):
                 setattr(link, name, array)
 
     def share(self):
-        """Give all workers the statistics that are in the model, after these were loaded."""
+        """Give all workers the statistics in the model, after a snapshot was loaded into it."""
         for i, (link, name) in enumerate(self._places):
             array = getattr(link, name)
             for statistics in self._statistics:
@@ -45,18 +45,18 @@ class LocalWorkers:
     def average(self, comm):
         """Replace each worker's statistics by the mean over all workers of all processes.
 
-        Done whenever statistics leave the workers, for an evaluation or a snapshot.
-        Training does not read them, so this changes no update; and as running averages
-        are linear, it does not change their mean at any later time either. The sum
-        goes through host memory: ChainerMN's ``AllreducePersistent`` hands device
-        pointers to MPI.
+        This is done before statistics are used outside the workers, in an evaluation or
+        a snapshot. Training does not read them, so the mean changes no update. Running
+        averages are linear, so it does not change their mean at any later time. The sum
+        goes through host memory, because ChainerMN's ``AllreducePersistent`` passes
+        device pointers to MPI.
 
         Args:
             comm (chainermn.CommunicatorBase): The communicator. Collective.
         """
         if not self._places or comm.size * len(self) == 1:
             return
-        # In float64, so that the mean hardly depends on the order of the sum.
+        # In float64 the mean hardly depends on the order of the sum.
         packed = sum(np.concatenate([chainer.backends.cuda.to_cpu(array).ravel()
                                      for array in statistics], dtype=np.float64)
                      for statistics in self._statistics)

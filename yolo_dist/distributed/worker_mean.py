@@ -1,19 +1,19 @@
-"""The mean of the gradients of all K workers, each of P processes carrying K / P of them.
+"""The mean of the gradients of all K workers; each of P processes carries K / P of them.
 
-What happens is what ``pure_nccl`` does (``chainermn/communicators/
-pure_nccl_communicator.py``): each worker's gradients are cast to the dtype of the
-all-reduce and packed into one buffer, buffers are summed in that dtype, the sum is
-multiplied by 1/K in it and cast back. A sum in float16 overflows above 65,504; with
-``prescale`` gradients are multiplied by 1/K first and the sum is left as it is.
+The arithmetic is that of ``pure_nccl`` (``chainermn/communicators/
+pure_nccl_communicator.py``). The gradients of each worker are cast to the dtype of the
+all-reduce and packed into one buffer. The buffers are summed in that dtype. The sum is
+multiplied by 1/K in that dtype and cast back. A sum in float16 overflows above 65,504.
+With ``prescale`` the gradients are multiplied by 1/K first, and the sum is not scaled.
 
-The order of the sum is a binary tree over worker numbers, ((0 + 1) + (2 + 3)) + ..., so
-that it does not depend on how many workers a process carries where that is a power of
-two. The order of NCCL's sum depends on its version and on the machine.
+The order of the sum is a binary tree over worker numbers, ((0 + 1) + (2 + 3)) + .... If
+the number of workers of a process is a power of two, the order does not depend on it.
+The order of NCCL's sum depends on its version and on the machine.
 
-The communicators here are ChainerMN's with that mean for ``multi_node_mean_grad``, so
-that ``chainermn.create_multi_node_optimizer`` works unchanged: of the workers of a
-process, all but the last hand in their gradients by ``accumulate``, and the last one's
-``optimizer.update`` finishes the mean.
+The communicators here are those of ChainerMN with this mean as ``multi_node_mean_grad``.
+``chainermn.create_multi_node_optimizer`` therefore works unchanged. All workers of a
+process but the last hand in their gradients by ``accumulate``. The ``optimizer.update``
+of the last worker finishes the mean.
 """
 
 import time
@@ -25,27 +25,27 @@ from yolo_dist.errors import GradientOverflow
 
 
 class WorkerMeanMixin:
-    """What the two communicators have in common; to be mixed into one of ChainerMN's.
+    """The common part of the two communicators, a mixin for those of ChainerMN.
 
     Attributes:
         n_overflowed (int): Elements whose sum was not finite, from the last reset to the
             last :meth:`read_counts`.
-        n_underflowed (int): Elements of this process's workers that were not zero and
-            became zero in float16, likewise.
+        n_underflowed (int): Elements of the workers of this process that were not zero and
+            became zero in float16, counted in the same period.
         mean_seconds (tuple of float): When the last mean began and when it ended.
-        waits_for_device (bool): Whether :meth:`now` waits until a GPU has done what was asked of
-            it. Times are exact then, and the host no longer runs ahead.
-        may_overflow (bool): Whether somebody else deals with sums that are not finite,
-            as dynamic loss scaling does.
+        waits_for_device (bool): Whether :meth:`now` waits until the GPU has finished its work.
+            Times are then exact, and the host no longer runs ahead.
+        may_overflow (bool): Whether sums that are not finite are handled elsewhere, as in
+            dynamic loss scaling.
     """
 
     def configure(self, *, n_workers, dtype, prescale):
-        """Say whose mean it is.
+        """Set the parameters of the mean.
 
         Args:
             n_workers (int): K.
-            dtype ({'float16', 'float32'}): What gradients are summed in.
-            prescale (bool): Whether they are multiplied by 1/K before the sum.
+            dtype ({'float16', 'float32'}): Dtype of the sum of gradients.
+            prescale (bool): Whether gradients are multiplied by 1/K before the sum.
         """
         self.n_workers = n_workers
         self.sum_dtype = np.dtype(dtype)
@@ -61,7 +61,7 @@ class WorkerMeanMixin:
         self.n_overflowed = self.n_underflowed = 0
 
     def read_counts(self):
-        """Bring the two counts up to date where they are kept on a device.
+        """Update the two counts if they are kept on a device.
 
         Raises:
             GradientOverflow: If a sum in float16 was not finite since the last call.
@@ -71,7 +71,7 @@ class WorkerMeanMixin:
         """Hand in the gradients of a worker that is not the last of this process.
 
         Args:
-            model (chainer.Link): Holds them; their arrays may be used again.
+            model (chainer.Link): Holds the gradients; their arrays may be used again.
         """
         self._add([param for _, param in self._named_params(model)])
 
@@ -79,11 +79,11 @@ class WorkerMeanMixin:
         """Replace the last worker's gradients by the mean over all workers.
 
         Args:
-            model (chainer.Link): Holds them.
+            model (chainer.Link): Holds the gradients.
             zero_fill (bool): For ChainerMN; missing gradients always count as zero.
 
         Raises:
-            GradientOverflow: If a sum in float16 is not finite and that is known without
+            GradientOverflow: If a sum in float16 is not finite and this is known without
                 waiting for a device.
         """
         began_at = self.now()
@@ -91,7 +91,7 @@ class WorkerMeanMixin:
         self.mean_seconds = (began_at, self.now())
 
     def now(self):
-        """Seconds of a clock."""
+        """Return the time of a clock in seconds."""
         return time.perf_counter()
 
     def _named_params(self, model):
@@ -112,7 +112,7 @@ class WorkerMeanMixin:
         name, n = max(overflowed.items(), key=lambda item: item[1])
         size = dict(model.namedparams())[name].size
         cure = ("a worker's own gradient is too large for float16" if self._before != 1 else
-                'communicator.prescale_gradients: true divides before the sum')
+                'set communicator.prescale_gradients: true to divide before the sum')
         raise GradientOverflow(
             f'the float16 sum of the gradients of {self.n_workers} workers is not finite in '
             f'{len(overflowed)} parameters, such as {n} of the {size} elements of {name}; {cure}')

@@ -1,4 +1,8 @@
-"""Figures and pictures that training, evaluation and the report draw."""
+"""Figures and pictures that training, evaluation and the report draw.
+
+Matplotlib is imported where something is drawn: it takes a quarter of the time in which
+a process starts, and most processes of a job draw nothing.
+"""
 
 from yolo_dist.drawing.boxes_and_anchors import draw_boxes_and_anchors
 from yolo_dist.drawing.by_class import draw_ap_by_class, draw_precision_recall

@@ -1,5 +1,4 @@
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from yolo_dist.drawing.figures import add_legend, create_figure
 
@@ -17,6 +16,8 @@ def draw_boxes_and_anchors(sizes, anchors, input_size, path):
         input_size (int): Side of the network's input, pixels.
         path (str or ~pathlib.Path): PNG file to write.
     """
+    from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+
     figure, (left, right) = create_figure(10, 4.8, 1, 2)
     shown = sizes[::-(-len(sizes) // _MAX_POINTS)]
     left.plot(shown[:, 1], shown[:, 0], '.', color='0.6', markersize=3, alpha=0.5)

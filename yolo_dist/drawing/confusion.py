@@ -1,5 +1,4 @@
 import numpy as np
-from matplotlib.colors import PowerNorm
 
 from yolo_dist.drawing.figures import create_figure
 
@@ -17,6 +16,8 @@ def draw_confusion(confusion, class_names, *, note=''):
     Returns:
         matplotlib.figure.Figure: The figure.
     """
+    from matplotlib.colors import PowerNorm
+
     counts = np.array(confusion)
     n = len(counts)
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))

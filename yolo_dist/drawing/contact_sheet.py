@@ -1,7 +1,4 @@
 import numpy as np
-from matplotlib.colors import hsv_to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 _N_COLUMNS = 6
 _LEAST_TILE_PX = 192
@@ -24,6 +21,10 @@ def draw_contact_sheet(examples, captions, class_names, path):
         class_names (sequence of str): Names of the labels.
         path (str or ~pathlib.Path): File to write, PNG or JPEG by its ending.
     """
+    from matplotlib.colors import hsv_to_rgb
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
     colors = hsv_to_rgb([(i / len(class_names), 1.0, 0.85) for i in range(len(class_names))])
     largest = max(img.shape[1] for img, _, _ in examples)
     tile = largest * -(-_LEAST_TILE_PX // largest)

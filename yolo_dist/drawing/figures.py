@@ -6,11 +6,6 @@ import pathlib
 import sys
 import warnings
 
-import matplotlib
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-
 from yolo_dist.drawing.fonts import fallback_fonts
 from yolo_dist.whole_files import write_whole
 
@@ -37,6 +32,8 @@ def create_figure(width, height, n_rows=1, n_columns=1):
     Returns:
         tuple: Figure and list of its axes, row by row.
     """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout='constrained')
     return figure, list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
 
@@ -60,6 +57,10 @@ def write_figure(figure, file, kind='png'):
         file (str, ~pathlib.Path or file): Where to write.
         kind ({'png', 'svg'}): Its format.
     """
+    import matplotlib
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
     # Labels of a logarithmic axis are powers: the only formulas.
     powers = {label for axis in figure.findobj(Axis) if axis.get_scale() == 'log'
               for label in axis.get_ticklabels(which='both')}
@@ -124,6 +125,8 @@ def say(axes, text, *, x=0.5, y=0.5):
 
 def shades(n):
     """Colours of ``n`` lines with an order, such as numbers of workers; dark first."""
+    import matplotlib
+
     color_map = matplotlib.colormaps['viridis']
     return [color_map(0.9 * i / max(1, n - 1)) for i in range(n)]
 

@@ -3,13 +3,7 @@ import functools
 import pathlib
 import warnings
 
-import matplotlib
-from matplotlib.font_manager import findfont, findSystemFonts, fontManager
-from matplotlib.ft2font import FT2Font
 from PIL import ImageFont
-
-# Comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and more.
-_FIRST_FONT = pathlib.Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans-Bold.ttf'
 
 
 def find_font(text, size_px):
@@ -50,6 +44,8 @@ def fallback_fonts(letters):
     Returns:
         list of str: Names, as matplotlib's setting ``font.sans-serif`` takes them.
     """
+    from matplotlib.font_manager import findfont, fontManager
+
     missing = {ord(letter) for letter in letters if letter.isprintable()}
     missing -= _codes(findfont('DejaVu Sans'))
     fonts = []
@@ -62,17 +58,24 @@ def fallback_fonts(letters):
 
 
 def _files():
-    yield _FIRST_FONT
+    import matplotlib
+
+    # Comes with it: Latin, Greek, Cyrillic, Arabic, Hebrew and more.
+    yield pathlib.Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans-Bold.ttf'
     yield from _system_fonts()
 
 
 @functools.cache
 def _system_fonts():
+    from matplotlib.font_manager import findSystemFonts
+
     return sorted(findSystemFonts())
 
 
 @functools.cache
 def _codes(path):
+    from matplotlib.ft2font import FT2Font
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

@@ -2,6 +2,7 @@
 import colorsys
 import functools
 import math
+import re
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -11,10 +12,11 @@ from yolo_dist.drawing.fonts import find_font
 # Smaller pictures are enlarged by a whole factor: a label would not fit into them.
 _LEAST_LONG_SIDE_PX = 480
 _LEAST_SHORT_SIDE_PX = 96
-_MAX_ENLARGED_PIXELS = 1 << 24
+_MAX_ENLARGED_SIDE_PX = 1 << 14  # viewers and JPEG have limits
 
 _LEAST_FONT_PX = 12
 _FONT_SHARE = 0.025  # of the square root of the picture's area
+_MAX_FONT_SHARE = 0.125  # of the shorter side, which is what labels of a strip have to fit
 _N_UNCROWDED = 12  # objects; labels of more are smaller
 _MAX_HIDDEN_SHARE = 0.02  # of a label; one that would be hidden more is left out
 
@@ -103,7 +105,8 @@ class _Canvas:
         self._image = Image.fromarray(np.ascontiguousarray(pixels))
         self._pen = ImageDraw.Draw(self._image)
         self.width, self.height = self._image.size
-        size = max(_LEAST_FONT_PX, _FONT_SHARE * math.sqrt(self.width * self.height))
+        size = min(_FONT_SHARE * math.sqrt(self.width * self.height),
+                   _MAX_FONT_SHARE * min(self.width, self.height))
         crowding = max(0.5, min(1, math.sqrt(_N_UNCROWDED / max(1, n_objects))))
         self._font_px = max(_LEAST_FONT_PX, round(size * crowding))
         self._line_px = max(2, round(self._font_px / 8))
@@ -169,13 +172,12 @@ class _Canvas:
 
 
 def _shortened(text, n_characters):
-    """Cut characters out of a text, before its end, which holds the score."""
-    n_end = min(5, n_characters // 2)
-    return f'{text[:n_characters - n_end]}…{text[len(text) - n_end:]}'
+    """Cut characters out of a name, never out of the score that ends the text."""
+    score = re.search(r'( [\d.]+( %)?)?$', text).group()
+    return f'{text[:max(0, n_characters - len(score))]}…{score}'
 
 
 def _factor(size_hw):
-    height, width = size_hw
     wanted = max(-(-_LEAST_LONG_SIDE_PX // max(size_hw)),
                  -(-_LEAST_SHORT_SIDE_PX // min(size_hw)))
-    return max(1, min(wanted, math.isqrt(_MAX_ENLARGED_PIXELS // (height * width))))
+    return max(1, min(wanted, _MAX_ENLARGED_SIDE_PX // max(size_hw)))

@@ -4,9 +4,6 @@ import unicodedata
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from yolo_dist.drawing.figures import COLORS
 
@@ -18,6 +15,7 @@ _CAPTION_HEIGHT = 0.36
 _TITLE_HEIGHT = 0.26
 _LEGEND_HEIGHT = 0.2
 _PIXELS_AN_INCH = 150
+_MAX_ASPECT = 4  # of a picture; a strip is padded
 _POINTS = 1 / 72
 
 # Told apart by colour and by the form of the line.
@@ -83,6 +81,9 @@ def draw_sheet(pictures, title):
     Returns:
         matplotlib.figure.Figure: The figure.
     """
+    from matplotlib.figure import Figure
+
+    pictures = [_padded(picture) for picture in pictures]
     aspects = [len(picture.views) * picture.img.shape[2] / picture.img.shape[1]
                for picture in pictures]
     rows = _rows(aspects, max(1, round(sum(aspects) * _ROW_HEIGHT / _WIDTH)))
@@ -106,6 +107,17 @@ def draw_sheet(pictures, title):
         top -= height + _GAP
     _draw_head(figure, title, kinds)
     return figure
+
+
+def _padded(picture):
+    """Put a strip on white, so that its caption and its labels have room."""
+    _, height, width = picture.img.shape
+    n_rows, n_columns = max(height, width // _MAX_ASPECT), max(width, height // _MAX_ASPECT)
+    if (n_rows, n_columns) == (height, width):
+        return picture
+    img = np.full((3, n_rows, n_columns), 255, np.uint8)
+    img[:, :height, :width] = picture.img
+    return picture._replace(img=img)
 
 
 def _rows(aspects, n_rows):
@@ -159,6 +171,8 @@ def _shortened(text, n_letters):
 
 
 def _draw_boxes(axes, boxes, size_hw, inches):
+    from matplotlib.patches import Rectangle
+
     font_size = 6.5 if len(boxes) <= 12 else 5
     scale = size_hw[0] / inches[0]  # pixels of the image an inch
     taken = []
@@ -219,6 +233,8 @@ def _place_of_label(bb, height, width, size_hw, taken):
 
 
 def _draw_head(figure, title, kinds):
+    from matplotlib.lines import Line2D
+
     width, height = figure.get_size_inches()
     figure.text(0.04 / width, 1 - 0.08 / height, title, fontsize=9.5, va='top', ha='left')
     handles = {words: Line2D([], [], color=color, linestyle=style, linewidth=1.8)

@@ -1,4 +1,8 @@
-"""Exact evaluation: each image once, whatever the number of processes."""
+"""Exact evaluation: each image once, whatever the number of processes.
+
+ChainerCV is imported where something is scored: it brings Matplotlib and SciPy with it, which take
+longer than all else of the start of a process.
+"""
 
 from yolo_dist.evaluators.classification import evaluate_classification
 from yolo_dist.evaluators.classification_details import classification_details, worst_confusions

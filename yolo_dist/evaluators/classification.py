@@ -2,6 +2,7 @@ import chainer
 import numpy as np
 
 from yolo_dist.evaluators.shards import gather_in_order
+from yolo_dist.kernels.cpu import fixed_weights
 from yolo_dist.training.iterators import iterate_batches
 
 
@@ -29,7 +30,7 @@ def evaluate_classification(model, dataset, comm, *, batch_size, n_loader_proces
     """
     counts = np.zeros(3, dtype=np.int64)
     results = []
-    with chainer.using_config('train', False), chainer.no_backprop_mode():
+    with fixed_weights(), chainer.using_config('train', False), chainer.no_backprop_mode():
         for batch in iterate_batches(dataset, batch_size, n_loader_processes,
                                      shard=comm.rank, n_shards=comm.size):
             imgs, labels = converter(batch, device)

@@ -1,7 +1,7 @@
 import numpy as np
-from chainercv.evaluations import calc_detection_voc_ap, calc_detection_voc_prec_rec
 
 from yolo_dist.evaluators.shards import gather_in_order
+from yolo_dist.kernels.cpu import fixed_weights
 from yolo_dist.training.iterators import iterate_batches
 
 
@@ -29,11 +29,12 @@ def evaluate_detection(model, dataset, comm, *, input_size_px, batch_size, n_loa
         images at the root, as its argument, ``None`` in other processes.
     """
     results = []
-    for batch in iterate_batches(dataset, batch_size, n_loader_processes,
-                                 shard=comm.rank, n_shards=comm.size):
-        imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
-        predicted = model.predict(imgs, insize=input_size_px)
-        results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
+    with fixed_weights():
+        for batch in iterate_batches(dataset, batch_size, n_loader_processes,
+                                     shard=comm.rank, n_shards=comm.size):
+            imgs, gt_bboxes, gt_labels, gt_difficults = zip(*batch)
+            predicted = model.predict(imgs, insize=input_size_px)
+            results.extend(zip(*predicted, gt_bboxes, gt_labels, gt_difficults))
     # Equal scores keep their order in the curve, so the order of images must be the
     # data set's for any number of processes.
     results = gather_in_order(comm, results)
@@ -73,6 +74,8 @@ def precision_recall(results, n_class):
         tuple of lists: For each class precision and recall, float ``(R,)``, 0 to 1; ``None``
         where the set has no such object.
     """
+    from chainercv.evaluations import calc_detection_voc_prec_rec
+
     bboxes, labels, scores, gt_bboxes, gt_labels, gt_difficults = zip(*results)
     precisions, recalls = [None] * n_class, [None] * n_class
     if any(map(len, labels)) or any(map(len, gt_labels)):  # ChainerCV needs one box at least
@@ -97,6 +100,8 @@ def average_precisions(precisions, recalls, use_07_metric):
     Returns:
         list of float: AP in percent, ``None`` where the set has no such object.
     """
+    from chainercv.evaluations import calc_detection_voc_ap
+
     ap = calc_detection_voc_ap(precisions, recalls, use_07_metric=use_07_metric)
     return [None if np.isnan(value) else 100 * float(value) for value in ap]
 

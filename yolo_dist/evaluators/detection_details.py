@@ -1,7 +1,6 @@
 """What lies behind the mAP of a detector: which detection found which object."""
 
 import numpy as np
-from chainercv.utils import bbox_iou
 
 from yolo_dist.evaluators.detection import average_precisions, precision_recall
 
@@ -50,6 +49,8 @@ def match_detections(bbox, label, score, gt_bbox, gt_label, gt_difficult):
 
 def _voc_iou(bbox, gt_bbox):
     """Overlap of boxes whose last row and column of pixels belong to them, as in ChainerCV."""
+    from chainercv.utils import bbox_iou
+
     if not len(bbox) or not len(gt_bbox):
         return np.zeros((len(bbox), len(gt_bbox)))
     last = np.array([0, 0, 1, 1])

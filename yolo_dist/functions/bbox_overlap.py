@@ -2,20 +2,20 @@ from chainer import backend
 
 
 def overlaps_any(bboxes, truths, thresh):
-    """Tell for each box whether it overlaps some truth of its image enough.
+    """Tell for each box whether it overlaps any truth of its image by more than a threshold.
 
     Args:
         bboxes (ndarray): Float ``(B, N, 4)``, ``(y_min, x_min, y_max, x_max)``.
         truths (ndarray): Float ``(B, T, 4)``, ``T`` at least 1; all zeros for
-            a missing truth, which nothing overlaps.
+            a missing truth, which no box overlaps.
         thresh (float): Intersection over union that must be exceeded.
 
     Returns:
         ndarray: Bool ``(B, N)``.
     """
     xp = backend.get_array_module(bboxes)
-    # Two arrays (B, T, N) at a time, changed in place: at 608 px, 16 images
-    # and 40 truths each takes 58 MB.
+    # Two arrays (B, T, N) exist at a time and are changed in place. At 608 px,
+    # 16 images and 40 truths each array takes 58 MB.
     y_min, x_min, y_max, x_max = xp.moveaxis(bboxes, 2, 0)[:, :, None]
     t_y_min, t_x_min, t_y_max, t_x_max = xp.moveaxis(truths, 2, 0)[..., None]
     intersection = xp.minimum(y_max, t_y_max)
@@ -42,7 +42,7 @@ def paired_iou(bboxes, truths):
         truths (ndarray): Float of the same shape.
 
     Returns:
-        ndarray: Float ``(...)``, 0..1; 0 where both boxes are empty.
+        ndarray: Float ``(...)``, 0..1; 0 if both boxes are empty.
     """
     xp = backend.get_array_module(bboxes)
     overlap = (xp.minimum(bboxes[..., 2:], truths[..., 2:])

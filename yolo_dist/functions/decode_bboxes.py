@@ -1,7 +1,7 @@
 from chainer import backend
 
-# exp(30) px is far outside any image, and its square is still a float32: a
-# diverging network gives huge boxes, not overflow warnings and NaN.
+# exp(30) px is far outside any image, and its square still fits into float32. A
+# diverging network therefore gives huge boxes, not overflow warnings and NaN.
 _MAX_LOG_SIZE = 30
 
 
@@ -14,8 +14,8 @@ def decode_bboxes(locs, default_boxes):
     Args:
         locs (ndarray): Raw float array ``(..., N, 4)`` of
             ``(t_y, t_x, t_h, t_w)``; float16 is decoded in float32.
-        default_boxes (DefaultBoxes): The ``N`` boxes that ``locs`` refines; of
-            its fields ``cell``, ``anchor_px`` and ``step_px`` are used.
+        default_boxes (DefaultBoxes): The ``N`` boxes that ``locs`` refines. Only
+            the fields ``cell``, ``anchor_px`` and ``step_px`` are used.
 
     Returns:
         ndarray: Float ``(..., N, 4)``, ``(y_min, x_min, y_max, x_max)``, not

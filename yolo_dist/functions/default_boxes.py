@@ -6,10 +6,10 @@ import numpy as np
 class DefaultBoxes(NamedTuple):
     """The boxes that a detector refines, for one input size.
 
-    ``N`` boxes in the order of the network's output: scale by scale (coarse
-    first), row by row, column by column, anchor by anchor. Sizes are in
+    The ``N`` boxes have the order of the network's output: scale by scale
+    (coarse first), row by row, column by column, anchor by anchor. Sizes are in
     pixels of the network's input. The last two fields list the ``A`` distinct
-    anchors in Darknet's order (fine scale first), which decides ties.
+    anchors in Darknet's order (fine scale first). This order decides ties.
 
     Attributes:
         cell (ndarray): Float32 ``(N, 2)``, ``(row, column)`` of the cell.

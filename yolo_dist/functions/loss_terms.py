@@ -22,7 +22,7 @@ class LossTerms(NamedTuple):
 
 
 def check_outputs(locs, objs, confs, default_boxes):
-    """Check a network's outputs against each other and lift float16 to float32.
+    """Check the shapes of a network's outputs and convert float16 to float32.
 
     Args:
         locs (ndarray or ~chainer.Variable): Float ``(B, N, 4)``.
@@ -34,7 +34,7 @@ def check_outputs(locs, objs, confs, default_boxes):
         tuple of ~chainer.Variable: The same three, float32 or float64.
 
     Raises:
-        ValueError: If they disagree in ``B`` or ``N``.
+        ValueError: If the outputs disagree in ``B`` or ``N``.
     """
     batch_shape = (len(objs), len(default_boxes.step_px))
     if (locs.shape != batch_shape + (4,) or objs.shape != batch_shape
@@ -55,13 +55,13 @@ def normalize_terms(terms, loss_norm, confs, valid):
 
     Args:
         terms (sequence of ~chainer.Variable): The four sums, in the order of :class:`LossTerms`.
-        loss_norm ({'image', 'positive', 'cell', 'element'}): What each sum is divided by.
+        loss_norm ({'image', 'positive', 'cell', 'element'}): The divisor of each sum.
             ``'image'``: the number of images ``B``, as in Darknet. ``'positive'``: the number of
             truths in the batch, at least 1. ``'cell'``: the number of default boxes ``B N``.
-            ``'element'``: the number of elements of the output that the term is computed of,
+            ``'element'``: the number of elements of the output that the term is computed from,
             ``4 B N`` for boxes, ``B N`` for objectness and ``B N C`` for classes.
         confs (~chainer.Variable): ``(B, N, C)``.
-        valid (ndarray): Bool ``(B, T)``, truths that count.
+        valid (ndarray): Bool ``(B, T)``, the truths that count.
 
     Returns:
         LossTerms: The four quotients.

@@ -16,17 +16,17 @@ class _SoftCrossEntropy(function_node.FunctionNode):
 
     def backward(self, indexes, grad_outputs):
         x, = self.get_retained_inputs()
-        # exp(-softplus(-x)) is the sigmoid to full relative precision: the
-        # gradient of thousands of confident background boxes is not rounded off.
+        # exp(-softplus(-x)) is the sigmoid to full relative precision. The
+        # gradient of thousands of confident background boxes is not rounded to 0.
         return grad_outputs[0] * (F.exp(-F.softplus(-x)) - self.target),
 
 
 def soft_cross_entropy(logits, target):
     """Cross entropy of a sigmoid with targets that may lie between 0 and 1.
 
-    ``-target * log(sigmoid(x)) - (1 - target) * log(1 - sigmoid(x))``, whose
-    gradient is ``sigmoid(x) - target``. Chainer's own
-    :func:`chainer.functions.sigmoid_cross_entropy` takes integer targets only.
+    It is ``-target * log(sigmoid(x)) - (1 - target) * log(1 - sigmoid(x))``. Its
+    gradient is ``sigmoid(x) - target``. Chainer's
+    :func:`chainer.functions.sigmoid_cross_entropy` takes only integer targets.
 
     Args:
         logits (~chainer.Variable): Float, of any shape.

@@ -4,24 +4,24 @@ from chainer import backend
 
 
 class TruthAssignment(NamedTuple):
-    """Which default box answers for each truth, and what it should say.
+    """The default box for each truth, and its targets.
 
     Attributes:
         valid (ndarray): Bool ``(B, T)``; false for padding and for truths
-            without area, which take no part in anything.
+            without area, which are ignored.
         labels (ndarray): Int32 ``(B, T)``, class of each truth, -1 where
             invalid.
         slot (ndarray): Int32 ``(B, T)``, index of the truth's default box in
             ``0..N-1``; arbitrary but in range where ``valid`` is false.
         same_slot (ndarray): Bool ``(B, T, T)``; valid truths of one image
             that share a default box, a truth with itself included.
-        last (ndarray): Bool ``(B, T)``; of the truths that share a default
-            box the last one, which alone trains the box and its objectness.
+        last (ndarray): Bool ``(B, T)``; the last one of the truths that share a
+            default box. Only this truth trains the box and its objectness.
         positive (ndarray): Bool ``(B, N)``; default boxes with a truth.
         bboxes (ndarray): Float ``(B, T, 4)``, the truths in pixels, with
             every invalid one replaced by zeros.
-        centre (ndarray): Float ``(B, T, 2)``, where in its cell the truth's
-            centre ``(y, x)`` lies, 0..1.
+        centre (ndarray): Float ``(B, T, 2)``, position ``(y, x)`` of the truth's
+            centre in its cell, 0..1.
         log_size (ndarray): Float ``(B, T, 2)``, logarithm of truth over
             anchor, ``(height, width)``.
         box_weight (ndarray): Float ``(B, T)``, ``2 - h * w`` with sizes as
@@ -41,11 +41,11 @@ class TruthAssignment(NamedTuple):
 
 
 def assign_truths(bboxes, labels, default_boxes, *, dtype):
-    """Assign each truth to the default box that Darknet assigns it to.
+    """Assign each truth to the same default box as Darknet.
 
-    The cell is the one that holds the truth's centre; the anchor is the one
-    of all scales whose shape overlaps the truth's most, the first in
-    Darknet's order among equals (``yolo_layer.c:195-218``,
+    The cell is the cell that contains the centre of the truth. The anchor is the
+    anchor of all scales whose shape overlaps the truth most. Among equal anchors
+    it is the first in Darknet's order (``yolo_layer.c:195-218``,
     ``region_layer.c:265-295``). A centre on the right or bottom border of the
     image belongs to the last cell.
 
@@ -84,8 +84,8 @@ def assign_truths(bboxes, labels, default_boxes, *, dtype):
     same_slot = (slot[:, :, None] == slot[:, None, :]) & valid[:, :, None] & valid[:, None, :]
     order = xp.arange(slot.shape[1])
     last = valid & ~(same_slot & (order[:, None] < order)).any(axis=2)
-    # Invalid truths write to an extra column that is cut off again. Truths that
-    # share a box all write the same value, so their order does not matter.
+    # Invalid truths write to an extra column that is cut off afterwards. Truths that
+    # share a box write the same value. Their order does not matter.
     positive = xp.zeros((n_image, n_box + 1), bool)
     positive[xp.arange(n_image)[:, None], xp.where(valid, slot, n_box)] = True
 

@@ -14,44 +14,44 @@ def yolo_v2_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
                  ignore_thresh=0.6, loss_norm, n_images_seen, prior_images=12_800):
     """Loss of YOLOv2 for one batch, term by term.
 
-    Its gradient is Darknet's ``delta`` times the derivative of its
-    activations [2]. Everything but the classes is half a squared error, for
-    centres and objectness after the sigmoid. For the default box assigned to
-    a truth the box is weighted by ``2 - h * w``, and its objectness, weighted
-    by 5, aims at the overlap that the predicted box has with the truth
-    (``rescore``; a constant for the gradient). Objectness of all other
-    boxes aims at 0, unless they overlap some truth by more than
-    ``ignore_thresh``. Classes have a softmax cross entropy. Of truths that
-    share a default box only the last one counts.
+    The gradient is Darknet's ``delta`` times the derivative of its activations
+    [2]. All terms but the classes are half a squared error. Centres and
+    objectness are compared after the sigmoid. The box term of a default box
+    assigned to a truth is weighted by ``2 - h * w``. Its objectness is weighted
+    by 5. The target of the objectness is the overlap of the predicted box with
+    the truth (``rescore``; a constant for the gradient). The target of all other
+    boxes is 0, unless they overlap a truth by more than ``ignore_thresh``.
+    Classes have a softmax cross entropy. If truths share a default box, only
+    the last one counts.
 
     During the first ``prior_images`` images all other boxes are also pulled
     to their anchor at the centre of their cell, weighted by 0.01.
 
     Args:
         locs (~chainer.Variable): Raw box outputs, float ``(B, N, 4)``,
-            ``(t_y, t_x, t_h, t_w)``; float16 is lifted to float32.
+            ``(t_y, t_x, t_h, t_w)``; float16 is converted to float32.
         objs (~chainer.Variable): Objectness logits, float ``(B, N)``.
         confs (~chainer.Variable): Class logits, float ``(B, N, C)``.
         bboxes (ndarray): Truths, float32 ``(B, T, 4)``, ``(y_min, x_min,
             y_max, x_max)`` in pixels of the network's input. Truths without
-            area are skipped. All truths are used, where Darknet takes at
-            most 30 of an image.
+            area are skipped. All other truths are used, whereas Darknet takes
+            at most 30 of an image.
         labels (ndarray): Int32 ``(B, T)`` in ``0..C-1``; -1 marks padding.
         default_boxes (DefaultBoxes): The ``N`` boxes of the input size.
         ignore_thresh (float): Darknet's ``thresh`` is 0.6.
-        loss_norm (str): What each sum is divided by, see
+        loss_norm (str): The divisor of each sum, see
             :func:`~yolo_dist.functions.normalize_terms`.
         n_images_seen (int): Images trained on so far by all workers, this
             batch included.
         prior_images (int): The prior phase lasts while ``n_images_seen`` is
-            smaller; Darknet's is 12,800.
+            smaller than this; 12,800 in Darknet.
 
     Returns:
         LossTerms: Four scalars ``xy``, ``wh``, ``obj``, ``conf``.
 
     Raises:
         ValueError: If the outputs disagree in ``B`` or ``N``, or
-            ``loss_norm`` is another word.
+            ``loss_norm`` is unknown.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017, Sec. 2.

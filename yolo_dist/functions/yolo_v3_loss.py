@@ -12,21 +12,21 @@ def yolo_v3_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
                  ignore_thresh=0.5, loss_norm):
     """Loss of YOLOv3 for one batch, term by term.
 
-    Its gradient is Darknet's ``delta`` [2]: the box of the default box
-    assigned to a truth is trained by cross entropy on the centre and half the
-    squared error on the logarithm of the size, both weighted by ``2 - h * w``;
-    objectness by cross entropy everywhere except at unassigned boxes that
-    already overlap some truth by more than ``ignore_thresh``; classes by one
-    cross entropy each, for the assigned boxes. Of truths that share a default
-    box, the last one gives the box and all of them give classes.
+    The gradient is Darknet's ``delta`` [2]. A default box assigned to a truth is
+    trained by cross entropy on the centre and by half the squared error on the
+    logarithm of the size, both weighted by ``2 - h * w``. Objectness is trained
+    by cross entropy, except at unassigned boxes that already overlap a truth by
+    more than ``ignore_thresh``. At the assigned boxes each class is trained by a
+    cross entropy of its own. If truths share a default box, the last one gives
+    the box, and all of them give classes.
 
-    Darknet prints the squared ``delta`` as its cost; here the value belongs
-    to the gradient. Cross entropy with a target between 0 and 1 does not
-    reach 0, so ``xy`` has a floor above it.
+    Darknet prints the squared ``delta`` as its cost. Here the value is the
+    function that has this gradient. Cross entropy with a target between 0 and 1
+    does not reach 0. The minimum of ``xy`` is therefore above 0.
 
     Args:
         locs (~chainer.Variable): Raw box outputs, float ``(B, N, 4)``,
-            ``(t_y, t_x, t_h, t_w)``; float16 is lifted to float32.
+            ``(t_y, t_x, t_h, t_w)``; float16 is converted to float32.
         objs (~chainer.Variable): Objectness logits, float ``(B, N)``.
         confs (~chainer.Variable): Class logits, float ``(B, N, C)``.
         bboxes (ndarray): Truths, float32 ``(B, T, 4)``, ``(y_min, x_min,
@@ -34,8 +34,8 @@ def yolo_v3_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
             area are skipped.
         labels (ndarray): Int32 ``(B, T)`` in ``0..C-1``; -1 marks padding.
         default_boxes (DefaultBoxes): The ``N`` boxes of the input size.
-        ignore_thresh (float): Darknet's is 0.5 for VOC and 0.7 for COCO.
-        loss_norm (str): What each sum is divided by, see
+        ignore_thresh (float): 0.5 for VOC and 0.7 for COCO in Darknet.
+        loss_norm (str): The divisor of each sum, see
             :func:`~yolo_dist.functions.normalize_terms`.
 
     Returns:
@@ -43,7 +43,7 @@ def yolo_v3_loss(locs, objs, confs, bboxes, labels, default_boxes, *,
 
     Raises:
         ValueError: If the outputs disagree in ``B`` or ``N``, or
-            ``loss_norm`` is another word.
+            ``loss_norm`` is unknown.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018, Sec. 2.

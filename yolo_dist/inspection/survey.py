@@ -4,7 +4,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from yolo_dist.errors import InputError
+from yolo_dist.datasets import check_images
+
+_N_AT_ONCE = 512  # files that are read twice, the second time from memory
 
 
 class Survey(NamedTuple):
@@ -26,7 +28,7 @@ class Survey(NamedTuple):
 
 
 def survey(dataset, name):
-    """Read the header, the end and the annotation of every image of a set.
+    """Check and decode every example of a set, and count what is in the good ones.
 
     Args:
         dataset: A training or held-out set of :mod:`yolo_dist.datasets`.
@@ -36,13 +38,18 @@ def survey(dataset, name):
         Survey: All that was found, faults too.
     """
     sizes_hw, annotations, faults = [], [], []
-    for i in tqdm(range(len(dataset)), desc=name, unit='image', disable=None):
-        try:
-            img, *annotation = dataset.read_example(i)
-        except InputError as error:
-            faults.append(str(error))
-        else:
-            sizes_hw.append(img.shape[1:])
-            annotations.append(tuple(annotation))
+    with tqdm(desc=name, total=len(dataset), unit='image', disable=None) as progress:
+        for start in range(0, len(dataset), _N_AT_ONCE):
+            indices = range(start, min(start + _N_AT_ONCE, len(dataset)))
+            bad = {finding.index: finding.message
+                   for finding in check_images(dataset, decode=True, indices=indices)
+                   if finding.kind == 'bad example'}
+            faults += bad.values()
+            for i in indices:
+                if i not in bad:
+                    img, *annotation = dataset.read_example(i)
+                    sizes_hw.append(img.shape[1:])
+                    annotations.append(tuple(annotation))
+            progress.update(len(indices))
     return Survey(dataset.class_names, len(dataset), np.array(sizes_hw, int).reshape(-1, 2),
                   annotations, faults)

@@ -1,8 +1,8 @@
 """A run as a job of a scheduler.
 
-``job`` says what to run where and for how long, ``script`` writes that down as the shell
-script that the scheduler starts, ``schedulers`` knows the commands of each scheduler, and
-``states`` tells how far a run has come. What happens inside a job is ``jobs/launch.sh``.
+``job`` plans what to run, where and for how long. ``script`` writes the plan as the shell script
+that the scheduler starts. ``schedulers`` has the commands of each scheduler. ``states`` tells the
+state of a run. ``jobs/launch.sh`` runs inside each job.
 """
 
 from yolo_dist.jobs.job import Job, create_job

@@ -1,4 +1,4 @@
-"""One run as a job: which processes on how many nodes, for how long."""
+"""One run as a job: its processes, nodes and time."""
 
 import dataclasses
 import math
@@ -9,8 +9,8 @@ from yolo_dist.planning.plan import plan
 from yolo_dist.planning.speed_up_model import assumed_workload
 from yolo_dist.runs.run_directory import run_directory
 
-# Before a small run computes anything it starts, reads and checks its data: a quarter of an hour
-# costs nothing, as a job that ends early is charged for what it took.
+# A small run also needs time to start and to read and check its data. A quarter of an hour more
+# costs nothing, because a job that ends early is charged only for the time that it used.
 _MIN_HOURS = 0.25
 
 
@@ -20,14 +20,14 @@ class Job:
 
     Attributes:
         config (~yolo_dist.config.RunConfig): The run as it will be trained.
-        site (~yolo_dist.config.sites.Site): Where.
-        arguments (tuple of str): Of ``yolo_dist.train``, without ``--resume``.
-        submission (tuple of str): Of ``yolo_dist.submit``, to submit this run again.
+        site (~yolo_dist.config.sites.Site): The machine.
+        arguments (tuple of str): Arguments of ``yolo_dist.train``, without ``--resume``.
+        submission (tuple of str): Arguments of ``yolo_dist.submit`` to submit this run again.
         results (str): The folder of all result directories.
         n_nodes (int): Nodes.
         processes_per_node (int): Processes on each of them.
         estimated_hours (float): Time that the run is expected to take; ``None`` without a
-            scheduler, which asks for none.
+            scheduler, because such a job has no time limit.
         seconds (int): Time that the job asks for, a whole number of minutes, or ``None``.
     """
 
@@ -52,17 +52,17 @@ class Job:
 
     @property
     def script(self):
-        """Where the script that the scheduler starts is written."""
+        """Path of the script that the scheduler starts."""
         return self.directory / 'job.sh'
 
     @property
     def job_name(self):
-        """Name of the run as schedulers accept it."""
+        """Name of the run in a form that schedulers accept."""
         return self.config.name.replace('/', '-')
 
     @property
     def variables(self):
-        """What the options and commands of a site file may name."""
+        """Variables that the options and commands of a site file may use."""
         return {'n_nodes': self.n_nodes, 'n_processes': self.n_processes,
                 'processes_per_node': self.processes_per_node}
 
@@ -77,7 +77,7 @@ def create_job(experiment, site, *, row, seed, overrides, results, site_source):
         seed (int): ``run.seed``.
         overrides (sequence of str): ``key=value`` changes.
         results (str): The folder of all result directories.
-        site_source (str): Name or path that the site was loaded from.
+        site_source (str): Name or path of the site file.
 
     Returns:
         Job: The job. Nothing is written or queued.
@@ -108,10 +108,10 @@ def _set(overrides):
 
 
 def _place(config, site):
-    """Nodes, and processes on each: one process for each of the paper's GPUs.
+    """Nodes, and processes on each node: one process for each of the paper's GPUs.
 
-    On a machine without a scheduler fewer processes carry the workers, the largest number of
-    them that divides k.
+    On a machine without a scheduler fewer processes carry the workers. Their number is the
+    largest that divides k.
     """
     k, per_node = config.workers, site.gpus_per_node
     if site.scheduler == 'local':
@@ -131,7 +131,7 @@ def _place(config, site):
 
 
 def _estimate_hours(config, site):
-    """Hours of a run, from operations and the assumed efficiency of the site's GPU alone."""
+    """Hours of a run, only from its operations and the assumed efficiency of the site's GPU."""
     planned = plan(config)
     worker = assumed_workload(
         planned.n_operations, batch_size=config.data.batch_size_per_worker,
@@ -141,7 +141,7 @@ def _estimate_hours(config, site):
 
 
 def _walltime(hours, n_nodes, site):
-    """Seconds to ask for: the estimate with its reserve, within the site's limits."""
+    """Seconds to ask for: the estimate with a reserve, within the limits of the site."""
     walltime = site.walltime
     limit = walltime.max_hours
     if walltime.max_node_hours is not None:
@@ -150,7 +150,7 @@ def _walltime(hours, n_nodes, site):
     if limit <= warning_hours:
         raise InputError(
             f'{site.name}: {n_nodes} nodes get {60 * limit:.0f} minutes at most (max_hours, '
-            f'max_node_hours), which is not more than warning_minutes '
-            f'{walltime.warning_minutes:g}; choose fewer workers or an earlier warning')
+            'max_node_hours), but warning_minutes is '
+            f'{walltime.warning_minutes:g}; choose fewer workers or smaller warning_minutes')
     wanted = max(hours * walltime.safety_factor, _MIN_HOURS) + warning_hours
     return 60 * min(math.ceil(60 * wanted), math.floor(60 * limit))

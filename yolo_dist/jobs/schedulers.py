@@ -1,8 +1,8 @@
-"""The commands of each scheduler: how to submit a job, and how to ask for it afterwards.
+"""The commands of each scheduler: how to submit a job, and how to ask for its state.
 
-A job script is submitted with all options on the command line. Each scheduler is told to
-run the job again after a crash of a node, and to warn it before its time is over where it
-can; where it cannot, ``jobs/launch.sh`` keeps the time itself.
+A job script is submitted with all options on the command line. Each scheduler is told to run the
+job again after a crash of a node, and to warn the job before its time is over. If a scheduler
+cannot warn, ``jobs/launch.sh`` uses a timer of its own.
 """
 
 import getpass
@@ -31,7 +31,7 @@ def _ask(command):
     """Return standard output of a scheduler's command.
 
     Raises:
-        InputError: If it is not there or fails.
+        InputError: If the command is missing or fails.
     """
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
@@ -46,7 +46,7 @@ def _ask(command):
 
 
 class Scheduler:
-    """What the schedulers with a queue share.
+    """The common part of the schedulers with a queue.
 
     Attributes:
         submit_command (str): Queues a job.
@@ -71,7 +71,7 @@ class Scheduler:
         """Check that jobs can be submitted from here.
 
         Raises:
-            InputError: If the scheduler's commands are not there.
+            InputError: If the scheduler's commands are missing.
         """
         for command in (self.submit_command, self.list_command):
             if shutil.which(command) is None:
@@ -85,16 +85,16 @@ class Scheduler:
             str: The job's id.
 
         Raises:
-            InputError: If the scheduler refuses it.
+            InputError: If the scheduler refuses the job.
         """
         return self._job_id(_ask(self.submission(job)))
 
     def active_jobs(self):
-        """Return the user's jobs that wait or run.
+        """Return the jobs of this user that wait or run.
 
         Returns:
-            dict: ``{job id: ('waiting' or 'running', the scheduler's word for it)}``, or
-            ``None`` where the scheduler cannot be asked.
+            dict: ``{job id: ('waiting' or 'running', the scheduler's word for this state)}``, or
+            ``None`` if the scheduler cannot be asked.
         """
         if shutil.which(self.list_command) is None:
             return None
@@ -143,12 +143,12 @@ class GridEngine(Scheduler):
             words = line.split()
             # Header and rule come first: job-ID prior name user state ...
             if words and words[0].isdigit():
-                # qw, hqw, Rq of a job that was put back; r, t, Rr
+                # waiting: qw, hqw, or Rq after a requeue; running: r, t, Rr
                 yield words[0], ('waiting' if 'q' in words[4] else 'running', words[4])
 
 
 class Pbs(Scheduler):
-    """PBS Professional and OpenPBS; jobs by their number, without the server's name."""
+    """PBS Professional and OpenPBS. Job ids are numbers, without the name of the server."""
 
     def submission(self, job):
         return ['qsub', '-N', job.job_name, '-S', '/bin/bash',
@@ -179,7 +179,7 @@ class Local(Scheduler):
         return ['bash', str(job.script)]
 
     def check(self):
-        """There is always a shell."""
+        """Do nothing: a shell always exists."""
 
     def start(self, job):
         """Start a job.

@@ -11,11 +11,11 @@ from yolo_dist.whole_files import write_whole
 
 
 def job_script(job, *, work_directory):
-    """Write down one job for ``jobs/launch.sh``.
+    """Describe one job for ``jobs/launch.sh``.
 
     Args:
         job (~yolo_dist.jobs.Job): The job.
-        work_directory (str): What relative paths of the job start from.
+        work_directory (str): The folder that relative paths of the job start from.
 
     Returns:
         str: A bash script.
@@ -64,11 +64,11 @@ def job_script(job, *, work_directory):
 
 
 def write_script(job, *, work_directory):
-    """Write the script of a job into its run directory, which is made where it is not there.
+    """Write the script of a job into its run directory; make the directory if it is missing.
 
     Args:
         job (~yolo_dist.jobs.Job): The job.
-        work_directory (str): What relative paths of the job start from.
+        work_directory (str): The folder that relative paths of the job start from.
 
     Returns:
         pathlib.Path: The script.
@@ -106,7 +106,7 @@ def _function(name, lines):
 
 
 def _pairs(arguments):
-    """Shell words, an option and its value on one line."""
+    """Quote shell words, each option and its value on one line."""
     words = [shlex.quote(argument) for argument in arguments]
     while words:
         length = 2 if words[0].startswith('--') else 1

@@ -1,12 +1,12 @@
-"""How far a run has come: what its directory says, and what the scheduler says of its job.
+"""The state of a run, from its directory and from the scheduler.
 
 A job leaves four files beside those of the run (:mod:`yolo_dist.runs.run_directory`):
 
 ==================  ===============================================================
 ``job.sh``          the script that was submitted
 ``job.json``        the job's id, scheduler, host, time and command of submission
-``job.log``         what the job printed, all sessions
-``scheduler.log``   what the scheduler printed before the launcher took over
+``job.log``         the output of the job, all sessions
+``scheduler.log``   the output of the scheduler before the launcher starts
 ==================  ===============================================================
 """
 
@@ -29,9 +29,9 @@ class RunState(NamedTuple):
     Attributes:
         state (str): ``not submitted``, ``waiting``, ``running``, ``stopped`` (goes on when
             the job runs again), ``done``, ``diverged`` or ``failed``.
-        job_id (str): Id of its last job; ``None`` if it was never one.
-        is_active (bool): Whether that job waits or runs, as far as can be known here.
-        note (str): What else there is to say.
+        job_id (str): Id of its last job; ``None`` if there was no job.
+        is_active (bool): Whether that job waits or runs, as far as this machine can know.
+        note (str): Further details.
     """
 
     state: str
@@ -41,7 +41,7 @@ class RunState(NamedTuple):
 
 
 def record_job(directory, *, job_id, scheduler, command):
-    """Write ``job.json``, which tells a later look which job belongs to the run."""
+    """Write ``job.json``, which records the job of the run."""
     write_json(directory / 'job.json', {
         'job_id': job_id, 'scheduler': scheduler, 'host': platform.node(),
         'submitted': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'command': command})
@@ -52,17 +52,17 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
 
     Args:
         directory (pathlib.Path): Its result directory, which need not exist.
-        active_jobs (dict): Jobs of each scheduler, filled on the way, so that a look at
-            many runs asks each scheduler once.
+        active_jobs (dict): Jobs of each scheduler. This function fills it, so that several
+            calls with the same dictionary ask each scheduler once.
         must_answer (bool): Whether a scheduler that does not answer is an error. Otherwise the
-            state is what the directory says.
+            state comes from the directory.
 
     Returns:
         RunState: The state.
 
     Raises:
         InputError: If a file of the directory cannot be read, if the directory holds files
-            but no run, or if the scheduler does not answer and must.
+            but no run, or if the scheduler does not answer and ``must_answer`` is true.
     """
     status = _checked(directory / 'status.json', {'state'}) or {}
     record = _checked(directory / 'job.json', {'job_id', 'scheduler', 'host'})
@@ -70,15 +70,15 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
         others = sorted({path.name for path in directory.iterdir()} - JOB_FILES)
         if others:
             raise InputError(
-                f'{directory}: holds {", ".join(others[:3])} but no config.yaml, so it is no '
-                'whole run; was it copied in part? Remove it, or choose another place by '
+                f'{directory}: holds {", ".join(others[:3])} but no config.yaml, so the run is '
+                'not complete; was it copied in part? Remove it, or choose another place by '
                 '--results')
     state = status.get('state')
     is_running = state == 'running' and not is_dead(directory)
     if record is None:
         return _without_job(state, status, is_running)
     job_id = record['job_id']
-    if state in ('done', 'diverged'):  # whatever the scheduler says, or does not
+    if state in ('done', 'diverged'):  # the answer of the scheduler does not matter
         return RunState(state, job_id, False, _note(status))
     try:
         jobs = _ask(record, {} if active_jobs is None else active_jobs)
@@ -99,7 +99,7 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
                         f'submit again to go on{_place(status)}')
     if state == 'running':
         return RunState('failed', job_id, False,
-                        f'the job ended without a word, see job.log{_place(status)}')
+                        f'the job ended without a final status, see job.log{_place(status)}')
     if state is None:
         return RunState('failed', job_id, False, 'the job ended before training, see job.log')
     return RunState(state, job_id, False, _note(status))
@@ -109,7 +109,7 @@ def _checked(path, keys):
     content = read_json(path)
     if content is not None and not (isinstance(content, dict) and keys <= set(content)):
         raise InputError(f'{path}: cannot be understood (expected {", ".join(sorted(keys))}); was '
-                         'it edited by hand? remove the run directory to start again')
+                         'it edited by hand? Remove the run directory to start again')
     return content
 
 

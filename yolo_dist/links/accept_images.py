@@ -1,4 +1,4 @@
-"""What ``predict`` takes, and what it says of anything else."""
+"""The images that ``predict`` accepts, and the errors for all others."""
 import os
 
 import numpy as np
@@ -8,16 +8,16 @@ from yolo_dist.errors import InputError
 _EXPECTED = ('expected a list of RGB images (3, height, width), uint8 or float in 0..255, such '
              'as yolo_dist.datasets.read_image gives')
 
-# The largest value of a float image in 0..1, resized with overshoot, stays below.
+# The values of a float image in 0..1 stay below this, even after resizing with overshoot.
 _LEAST_MAXIMUM = 2
 
 
 def accept_images(imgs):
-    """Bring images as ChainerCV has them to those that the transforms take.
+    """Convert images in ChainerCV's format to the format of the transforms.
 
     Floats are in 0..255, as ``chainercv.utils.read_image`` gives them, and are rounded. An image
-    whose largest value lies above 0 and below 2 may be in 0..1, or nearly black; it is
-    refused, because the wrong one of the two gives boxes that look right.
+    whose largest value lies above 0 and below 2 may be in 0..1, or nearly black. Such an image is
+    refused, because a wrong guess gives boxes that look right.
 
     Args:
         imgs (iterable of ndarray): RGB images ``(3, H, W)``, each of its own size; uint8, or
@@ -27,7 +27,7 @@ def accept_images(imgs):
         list of ndarray: The same images in uint8; those that were uint8 are not copied.
 
     Raises:
-        InputError: If anything else was given. The message says what.
+        InputError: If anything else was given. The message says what was given.
     """
     if isinstance(imgs, (str, bytes, os.PathLike)):
         raise InputError(f'predict: found the path {os.fspath(imgs)!r}; {_EXPECTED}: '
@@ -56,8 +56,8 @@ def _accept(img, name):
     if 0 < highest < _LEAST_MAXIMUM:
         raise InputError(
             f'{name}: found {img.dtype} with values up to {highest:g}, which may be 0..1 or a '
-            f'nearly black image in 0..255; {_EXPECTED}. Of 0..1 make it by img * 255, of a '
-            'nearly black one by img.astype(np.uint8)')
+            f'nearly black image in 0..255; {_EXPECTED}. Convert 0..1 by img * 255, and a '
+            'nearly black image by img.astype(np.uint8)')
     return np.rint(img).astype(np.uint8)
 
 
@@ -73,9 +73,9 @@ def _describe(value):
 def _way_on(value):
     shape = getattr(value, 'shape', ())
     if len(shape) == 3 and shape[0] != 3 and shape[2] in (3, 4):
-        return '. Of (height, width, channels) make it by img[:, :, :3].transpose(2, 0, 1)'
-    if hasattr(value, 'convert'):  # of Pillow
-        return ". Of a PIL image make it by np.asarray(img.convert('RGB')).transpose(2, 0, 1)"
-    if hasattr(value, 'get'):  # of CuPy
-        return '. Of an array on a GPU make it by img.get()'
+        return '. Convert (height, width, channels) by img[:, :, :3].transpose(2, 0, 1)'
+    if hasattr(value, 'convert'):  # Pillow
+        return ". Convert a PIL image by np.asarray(img.convert('RGB')).transpose(2, 0, 1)"
+    if hasattr(value, 'get'):  # CuPy
+        return '. Convert an array on a GPU by img.get()'
     return ''

@@ -36,8 +36,8 @@ class ClassificationTrainChain(chainer.Chain):
             labels (ndarray): Int32 ``(B,)``.
 
         Returns:
-            ~chainer.Variable: Scalar, float32 also where the network computes
-            in float16.
+            ~chainer.Variable: Scalar; float32 even if the network computes in
+            float16.
         """
         logits = self.model(imgs)
         if logits.dtype.char == 'e':

@@ -6,7 +6,7 @@ from yolo_dist.transforms import centre_crop
 
 
 class ClassifierBase(chainer.Chain):
-    """What Darknet19 and Darknet53 share: prediction.
+    """The common part of Darknet19 and Darknet53: prediction.
 
     A subclass defines ``forward``, which returns logits ``(B, n_class)``.
 
@@ -16,8 +16,8 @@ class ClassifierBase(chainer.Chain):
 
     Attributes:
         insize (int or tuple of int): Side, or height and width, in pixels, of the network's
-            input in :meth:`predict`; multiples of 32. 224 of a new link, the evaluation's size
-            of a link that was built for a run.
+            input in :meth:`predict`; multiples of 32. It is 224 for a new link, and the
+            evaluation's size for a link that was built for a run.
     """
 
     def __init__(self, n_class, *, width):
@@ -30,15 +30,15 @@ class ClassifierBase(chainer.Chain):
         """Classify images of any size.
 
         The central square of each image, or rectangle of the input's aspect, is resized to
-        ``insize``, as in evaluation; all images go through the network as one batch.
+        ``insize``, as in evaluation. All images go through the network as one batch.
 
         Args:
             imgs (iterable of ndarray): RGB images ``(3, H, W)``, uint8, or float in 0..255.
             insize (int or tuple of int): ``None`` takes the attribute.
 
         Returns:
-            ndarray: float32 ``(B, n_class)``, the probability of each class; as ChainerCV's
-            ``FeaturePredictor`` returns it. ``argmax(axis=1)`` gives the labels.
+            ndarray: float32 ``(B, n_class)``, the probability of each class, as from ChainerCV's
+            ``FeaturePredictor``. ``argmax(axis=1)`` gives the labels.
 
         Raises:
             InputError: If the images or the size are not as expected.

@@ -9,9 +9,9 @@ from yolo_dist.links.convolution_2d import Convolution2D
 class ConvBlock(chainer.Chain):
     """Convolution, batch normalisation and leaky ReLU of slope 0.1.
 
-    The block that every network here is made of. Its children are named as
-    in ChainerCV's ``Conv2DBNActiv``. The convolution has no bias; batch
-    normalisation has Darknet's epsilon of 1e-5, where ChainerCV's is 2e-5.
+    All networks here are made of this block. Its children are named as in
+    ChainerCV's ``Conv2DBNActiv``. The convolution has no bias. The epsilon of batch
+    normalisation is 1e-5 as in Darknet, not 2e-5 as in ChainerCV.
 
     Args:
         in_channels (int): Channels of the input.
@@ -19,7 +19,7 @@ class ConvBlock(chainer.Chain):
         ksize ({1, 3}): Side of the filter, pixels.
         stride ({1, 2}): Stride, pixels.
         bn_decay (float): Share of the old value in the running statistics;
-            Darknet's is 0.99 (``batchnorm_layer.c:143-146``).
+            0.99 in Darknet (``batchnorm_layer.c:143-146``).
     """
 
     def __init__(self, in_channels, out_channels, ksize, *, stride=1, bn_decay):
@@ -28,16 +28,18 @@ class ConvBlock(chainer.Chain):
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride=stride, nobias=True)
             self.bn = L.BatchNormalization(out_channels, decay=bn_decay, eps=1e-5)
 
-    def forward(self, x):
+    def forward(self, x, shortcut=None):
         """Compute the block.
 
         Args:
             x (ndarray or ~chainer.Variable): Float ``(B, in_channels, H, W)``.
+            shortcut (~chainer.Variable): Of the shape of the output, is added to it; ``None``
+                for nothing.
 
         Returns:
             ~chainer.Variable: Float ``(B, out_channels, H / stride, W / stride)``.
         """
-        return conv_bn_leaky_relu(x, self.conv, self.bn, slope=0.1)
+        return conv_bn_leaky_relu(x, self.conv, self.bn, slope=0.1, shortcut=shortcut)
 
 
 def scale_channels(n_channels, width):

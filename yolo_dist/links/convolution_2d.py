@@ -7,15 +7,15 @@ from yolo_dist.kernels.cpu import convolution_2d
 
 
 class Convolution2D(L.Convolution2D):
-    """Chainer's convolution link that computes in the dtype of its input.
+    """Chainer's convolution link, but it computes in the dtype of its input.
 
-    Under ``mixed16`` the parameters are float32 and cast to float16 for the
-    convolution, forward and backward, so that cuDNN's float16 kernels apply
-    and gradients arrive in float32. On NumPy arrays it computes in this package's
-    CPU kernels. The rest is Chainer's link.
+    Under ``mixed16`` the parameters are float32. They are cast to float16 for the
+    convolution, forward and backward. cuDNN's float16 kernels then apply, and
+    gradients arrive in float32. On NumPy arrays the link uses the CPU kernels of this
+    package. The rest is Chainer's link.
 
-    The filter is square, padded by ``ksize // 2`` and initialised with He's
-    normal distribution, the bias with 0, as in Darknet
+    The filter is square. The image is padded by ``ksize // 2``. The filter is
+    initialised with He's normal distribution and the bias with 0, as in Darknet
     (``convolutional_layer.c:205-209``).
 
     Args:

@@ -4,11 +4,11 @@ from typing import NamedTuple
 import chainer
 import numpy as np
 
-from yolo_dist.kernels.cpu.switch import using_cpu_backend
+from yolo_dist.kernels.cpu.backend_switch import using_cpu_backend
 
-# Two sizes are enough: all feature maps grow with the area of the input, but those behind a
-# global pooling, which stay. At 64 px the last maps still have the pixels that normalisation of
-# one image needs.
+# Two sizes are enough. All feature maps grow with the area of the input, except those behind a
+# global pooling, which are constant. At 64 px the last maps still have enough pixels to normalise
+# one image.
 _SIZES_PX = (64, 128)
 
 
@@ -17,7 +17,7 @@ class Activations(NamedTuple):
 
     Attributes:
         kept (float): Feature maps that Chainer's functions keep for the backward pass.
-        largest (float): The largest of them.
+        largest (float): The largest of these feature maps.
     """
 
     kept: float
@@ -25,12 +25,12 @@ class Activations(NamedTuple):
 
 
 def count_activations(model, *, input_size):
-    """Count what one image of a training batch keeps in memory.
+    """Count the memory that one image of a training batch needs.
 
-    The graphs of two small images are walked and what their functions retain is
-    extrapolated to ``input_size``, exactly. Functions are Chainer's own, as on a
-    GPU: of a block of convolution, normalisation and leaky ReLU they keep the
-    convolution's output and the block's.
+    The arrays that functions retain are counted in the graphs of two small images. They
+    are extrapolated to ``input_size`` exactly. The functions are Chainer's, as on a GPU.
+    In a block of convolution, normalisation and leaky ReLU they keep the output of the
+    convolution and the output of the block.
 
     Args:
         model (~chainer.Chain): The network, without its loss.
@@ -39,7 +39,7 @@ def count_activations(model, *, input_size):
     Returns:
         Activations: Bytes for an image, in the dtype in which ``model`` computes.
     """
-    model = model.copy(mode='copy')  # a pass in training mode moves its running statistics
+    model = model.copy(mode='copy')  # a pass in training mode changes its running statistics
     small, double = (_measure(model, size) for size in _SIZES_PX)
     areas = (input_size / _SIZES_PX[0]) ** 2
 
@@ -58,7 +58,7 @@ def _measure(model, size):
 
 
 def _retained(outputs, model):
-    """Arrays of a graph that belong to the image, each once."""
+    """Arrays of a graph that belong to the image, each one once."""
     parameters = {id(param.array) for param in model.params()}
     arrays, seen = {}, set()
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -69,7 +69,7 @@ def _retained(outputs, model):
             continue
         seen.add(node)
         for kept in (*node.get_retained_inputs(), *node.get_retained_outputs()):
-            # Of the first axis's length 1 is the batch; weights cast to float16 have more.
+            # The first axis has length 1 if it is the batch. Weights cast to float16 have more.
             if id(kept.array) not in parameters and len(kept.array) == 1:
                 arrays[id(kept.array)] = kept.array
         nodes += [variable.creator_node for variable in node.inputs]

@@ -10,7 +10,7 @@ def count_operations(model, *, input_size):
         input_size (int): Pixels.
 
     Returns:
-        int: Two for each multiplication and addition of the convolutions by
-        definition, whatever the algorithm needs: 18.57e9 for Darknet53 at 256 px.
+        int: Two for each multiplication and addition in the definition of the
+        convolutions, whatever the algorithm needs: 18.57e9 for Darknet53 at 256 px.
     """
     return sum(layer.n_operations for layer in list_layers(model, input_size=input_size))

@@ -15,8 +15,8 @@ _N_CONVS = (1, 1, 3, 3, 5, 5)  # convolutions between two max poolings, [1, Tabl
 class Darknet19Extractor(chainer.ChainList):
     """The 18 convolutions of Darknet19 below its classifier.
 
-    Children are numbered as in ChainerCV's YOLOv2; a stage alternates 3x3
-    and 1x1 convolutions, and 2x2 max pooling stands between stages.
+    Children are numbered as in ChainerCV's YOLOv2. A stage alternates 3x3
+    and 1x1 convolutions. A 2x2 max pooling stands between stages.
 
     Args:
         width (float): Factor on the number of channels.
@@ -24,8 +24,8 @@ class Darknet19Extractor(chainer.ChainList):
 
     Attributes:
         n_backbone_links (int): Children that belong to Darknet19; a detector
-            appends its own after them.
-        n_backbone_convs (int): Convolutions in them, 18.
+            appends its own children after them.
+        n_backbone_convs (int): Convolutions in these children, 18.
     """
 
     n_backbone_links = sum(_N_CONVS)
@@ -60,22 +60,22 @@ class Darknet19Extractor(chainer.ChainList):
             yield h
 
     def forward(self, x):
-        """Compute the last feature map, stride 32; arguments as of :meth:`stages`."""
+        """Compute the last feature map, stride 32; same arguments as :meth:`stages`."""
         return deque(self.stages(x), maxlen=1).pop()
 
 
 class Darknet19(ClassifierBase):
     """Darknet19 image classifier [1, Table 6].
 
-    18 convolutions, a 1x1 convolution with bias, and average pooling of its
-    output: the reverse of Darknet53's order. 20,842,376 parameters for 1000
-    classes.
+    It has 18 convolutions, a 1x1 convolution with bias, and average pooling of its
+    output. The order of the last two is the reverse of Darknet53. It has 20,842,376
+    parameters for 1000 classes.
 
     Args:
         n_class (int): Number of classes.
-        width (float): Factor on all hidden channel counts; 1 is the paper's.
+        width (float): Factor on all hidden channel counts; 1 in the paper.
         bn_decay (float): Decay of batch normalisation's running statistics;
-            Darknet's is 0.99.
+            0.99 in Darknet.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017.

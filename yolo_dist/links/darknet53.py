@@ -17,7 +17,7 @@ class Darknet53Extractor(chainer.ChainList):
     """The 52 convolutions of Darknet53 below its classifier.
 
     Children are numbered as in ChainerCV's YOLOv3: the first convolution,
-    then for each stage one convolution of stride 2 and its residual blocks.
+    then for each stage a convolution of stride 2 and its residual blocks.
 
     Args:
         width (float): Factor on the number of channels.
@@ -25,8 +25,8 @@ class Darknet53Extractor(chainer.ChainList):
 
     Attributes:
         n_backbone_links (int): Children that belong to Darknet53; a detector
-            appends its own after them.
-        n_backbone_convs (int): Convolutions in them, 52.
+            appends its own children after them.
+        n_backbone_convs (int): Convolutions in these children, 52.
     """
 
     n_backbone_links = 1 + len(_N_BLOCKS) + sum(_N_BLOCKS)
@@ -60,22 +60,22 @@ class Darknet53Extractor(chainer.ChainList):
             yield h
 
     def forward(self, x):
-        """Compute the last feature map, stride 32; arguments as of :meth:`stages`."""
+        """Compute the last feature map, stride 32; same arguments as :meth:`stages`."""
         return deque(self.stages(x), maxlen=1).pop()
 
 
 class Darknet53(ClassifierBase):
     """Darknet53 image classifier [1, Table 1].
 
-    52 convolutions, average pooling, and one more 1x1 convolution with bias
-    that plays the fully connected layer (``darknet53.cfg``). 41,609,928
+    It has 52 convolutions, average pooling, and one more 1x1 convolution with bias
+    in the place of the fully connected layer (``darknet53.cfg``). It has 41,609,928
     parameters for 1000 classes.
 
     Args:
         n_class (int): Number of classes.
-        width (float): Factor on all hidden channel counts; 1 is the paper's.
+        width (float): Factor on all hidden channel counts; 1 in the paper.
         bn_decay (float): Decay of batch normalisation's running statistics;
-            Darknet's is 0.99.
+            0.99 in Darknet.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018.

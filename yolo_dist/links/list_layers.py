@@ -13,9 +13,9 @@ class Layer(NamedTuple):
 
     Attributes:
         name (str): Path of the link in the network.
-        kind (str): What it does, such as ``conv 3x3/2, bn, leaky``.
+        kind (str): Its operations, such as ``conv 3x3/2, bn, leaky``.
         in_shape (tuple of int): Channels, height and width of its input.
-        out_shape (tuple of int): The same of its output.
+        out_shape (tuple of int): Channels, height and width of its output.
         n_parameters (int): Trained numbers.
         n_operations (int): Two for each multiplication and addition of the convolution.
     """
@@ -64,7 +64,7 @@ def list_layers(model, *, input_size):
         input_size (int): Pixels.
 
     Returns:
-        list of Layer: One for each; those inside a block are not listed apart.
+        list of Layer: One for each convolution. A block is listed as one layer.
     """
     hook = _LayerHook({id(link): name for name, link in model.namedlinks()})
     imgs = np.zeros((1, 3, input_size, input_size), np.uint8)

@@ -11,11 +11,11 @@ def load_weights(link, path, *, weights=None):
             and batch-normalisation statistics are overwritten.
         path (str or ~pathlib.Path): File that
             ``chainer.serializers.save_npz(path, link)`` wrote.
-        weights (dict of str to ndarray): What the file holds, where it was read already.
+        weights (dict of str to ndarray): Content of the file if it was already read.
 
     Raises:
-        InputError: If the file is missing, no npz file, or of another model,
-            width or number of classes; nothing is loaded then.
+        InputError: If the file is missing, is no npz file, or belongs to another model,
+            width or number of classes. Nothing is loaded then.
     """
     weights = read_weights(path) if weights is None else weights
     check_weights(weights, link, path)

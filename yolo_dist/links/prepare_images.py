@@ -5,15 +5,15 @@ from yolo_dist.errors import InputError
 
 
 def prepare_images(imgs):
-    """Bring a batch of images to the range and dtype that the networks compute in.
+    """Convert a batch of images to the range and dtype that the networks compute in.
 
-    Bytes are divided by 255 on the device that they lie on, so that a batch
-    crosses the bus as bytes. No mean is subtracted, as in Darknet.
+    Bytes are divided by 255 on the device where they lie. A batch therefore crosses
+    the bus as bytes. No mean is subtracted, as in Darknet.
 
     Args:
         imgs (ndarray or ~chainer.Variable): RGB images ``(B, 3, H, W)``;
             uint8 in 0..255, or float in 0..1. ``H`` and ``W`` are multiples
-            of 32, the networks' coarsest stride.
+            of 32, the coarsest stride of the networks.
 
     Returns:
         ndarray or ~chainer.Variable: The same images in 0..1, of Chainer's
@@ -50,7 +50,7 @@ def height_and_width(insize):
         tuple of int: ``(height, width)``.
 
     Raises:
-        InputError: If it is no positive multiple of 32.
+        InputError: If the size is no positive multiple of 32.
     """
     insize = (insize, insize) if np.isscalar(insize) else tuple(insize)
     if len(insize) != 2 or any(s != int(s) or s <= 0 or s % 32 for s in insize):

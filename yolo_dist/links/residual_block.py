@@ -26,7 +26,7 @@ class ResidualBlock(chainer.ChainList):
             x (~chainer.Variable): Float ``(B, channels, H, W)``.
 
         Returns:
-            ~chainer.Variable: Of the same shape.
+            ~chainer.Variable: Float of the same shape.
         """
         reduce, expand = self
-        return x + expand(reduce(x))
+        return expand(reduce(x), shortcut=x)

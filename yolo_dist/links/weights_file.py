@@ -1,4 +1,4 @@
-"""Reading npz files of weights, and saying what does not fit."""
+"""Reading npz files of weights, and errors that say which weights do not fit."""
 import functools
 import io
 
@@ -9,9 +9,9 @@ from yolo_dist.errors import InputError
 from yolo_dist.outside_files import open_file
 
 _MAX_LISTED = 3
-# Beside the weights of a file of Darknet: major, minor, revision and images seen, int64.
+# Beside the weights of a Darknet file: major, minor, revision and images seen, int64.
 DARKNET_HEADER = 'darknet_header'
-# Where the trainer's snapshot of a run holds the model inside the train chain.
+# Place of the model, inside the train chain, in the trainer's snapshot of a run.
 _IN_SNAPSHOT = 'updater/model:main/model/'
 
 
@@ -22,8 +22,8 @@ MAX_NPZ_BYTES = 1 << 33
 def read_npz(path, choose=None):
     """Read arrays of an npz file without unpickling anything.
 
-    The file's own check sums tell whether what is read is what was written. Chainer writes
-    ``None`` as a pickled array, which is recognised by its bytes. No other object is read.
+    The checksums in the file tell whether its content was altered. Chainer writes ``None`` as a
+    pickled array, which is recognised by its bytes. No other object is read.
 
     Args:
         path (str or ~pathlib.Path): The file.
@@ -52,7 +52,7 @@ def read_npz(path, choose=None):
     # NumPy and zipfile say in dozens of ways that a file is cut, altered or something else.
     except Exception as error:
         raise InputError(f'{path}: cannot be read as npz ({error or type(error).__name__}); '
-                         'expected a file that this package or Chainer wrote, whole') from None
+                         'expected a whole file that this package or Chainer wrote') from None
 
 
 def _read_array(npz, name):
@@ -62,7 +62,7 @@ def _read_array(npz, name):
             raise ValueError('is no array')
         return array
     except ValueError as error:
-        # NumPy names pickle where it refuses an array of objects.
+        # The message of NumPy contains `pickle` if it refuses an array of objects.
         if 'pickle' not in str(error) or npz.zip.read(f'{name}.npy') not in _nones():
             raise ValueError(f'{name}: {error}') from None
         return np.asarray(None)
@@ -75,7 +75,7 @@ def _nones():
     np.save(buffer, np.asarray(None), allow_pickle=True)
     today = buffer.getvalue()
     new, old = b'\x16numpy._core.multiarray', b'\x15numpy.core.multiarray'
-    # The frame's length, 8 bytes after its opcode, counts the byte by which the names differ.
+    # The names differ in length by one byte. The 8 bytes after the opcode of the frame count it.
     frame = today.index(b'\x95') + 1
     length = int.from_bytes(today[frame:frame + 8], 'little')
     nones = {today}
@@ -92,7 +92,7 @@ def read_weights(path):
     Args:
         path (str or ~pathlib.Path): File that
             ``chainer.serializers.save_npz(path, model)`` wrote, or a snapshot
-            of a training run, of which the model is read.
+            of a training run. Only the model is read from a snapshot.
 
     Returns:
         dict of str to ndarray: ``{'extractor/0/conv/W': ...}``.
@@ -107,38 +107,50 @@ def read_weights(path):
             for name, array in read_npz(path, choose).items()}
 
 
-def check_weights(weights, link, path, *, prefix=''):
-    """Check that weights hold what a link needs, in the right shapes.
+def differences(weights, link):
+    """Compare weights with what a link needs.
 
     Args:
         weights (dict of str to ndarray): What :func:`read_weights` returned.
         link (~chainer.Link): Link to be filled.
-        path (str or ~pathlib.Path): The file, for the message.
-        prefix (str or tuple of str): Only names that start so are compared;
-            others that the file holds do not matter. Without one both sides must agree.
 
-    Raises:
-        InputError: If they differ; the message lists some of the differences.
+    Returns:
+        dict of str to str: Name of each array that ``weights`` lack, or have in another shape or
+        type, or have too many, to a line that says so.
     """
-    expected = chainer.serializers.DictionarySerializer()
-    expected.save(link)
-    expected = {name: np.asarray(value) for name, value in expected.target.items()
-                if name.startswith(prefix)}
-    differences = [
-        f'{name}: missing' if name not in weights else
+    serializer = chainer.serializers.DictionarySerializer()
+    serializer.save(link)
+    expected = {name: np.asarray(value) for name, value in serializer.target.items()}
+    found = {
+        name: f'{name}: missing' if name not in weights else
         f'{name}: {weights[name].dtype} of shape {weights[name].shape}, '
         f'expected {array.dtype} of shape {array.shape}'
         for name, array in sorted(expected.items())
         if name not in weights or weights[name].shape != array.shape
-        or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')]
-    if not prefix:
-        differences += [f'{name}: unexpected' for name in weights
-                        if name not in expected and name != DARKNET_HEADER]
-    if not differences:
+        or not np.can_cast(weights[name].dtype, array.dtype, 'same_kind')}
+    return found | {name: f'{name}: unexpected' for name in weights
+                    if name not in expected and name != DARKNET_HEADER}
+
+
+def check_weights(weights, link, path, *, prefix=''):
+    """Check that weights contain all arrays of a link, in the right shapes.
+
+    Args:
+        weights (dict of str to ndarray): The result of :func:`read_weights`.
+        link (~chainer.Link): Link to be filled.
+        path (str or ~pathlib.Path): The file, for the message.
+        prefix (str or tuple of str): Only names that start with it are compared;
+            other names in the file do not matter. Without it both sides must agree.
+
+    Raises:
+        InputError: If weights and link differ. The message lists some differences.
+    """
+    found = [text for name, text in differences(weights, link).items() if name.startswith(prefix)]
+    if not found:
         return
-    lines = differences[:_MAX_LISTED]
-    if len(differences) > _MAX_LISTED:
-        lines.append(f'... and {len(differences) - _MAX_LISTED} more')
+    lines = found[:_MAX_LISTED]
+    if len(found) > _MAX_LISTED:
+        lines.append(f'... and {len(found) - _MAX_LISTED} more')
     raise InputError('\n  '.join([
         f'{path}: these weights do not fit {_describe(link, prefix)}; '
         'give weights of the same model, width and classes. Differences:', *lines]))

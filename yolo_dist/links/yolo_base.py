@@ -10,7 +10,7 @@ from yolo_dist.transforms import letterbox, unletterbox_bbox
 
 
 class YOLOBase(chainer.Chain):
-    """What YOLOv2 and YOLOv3 share: default boxes, decoding and prediction.
+    """The common part of YOLOv2 and YOLOv3: default boxes, decoding and prediction.
 
     A subclass defines ``forward``, ``class_probabilities`` and
     ``compute_loss``.
@@ -27,13 +27,14 @@ class YOLOBase(chainer.Chain):
         InputError: If there is not one list of positive anchors for each scale.
 
     Attributes:
-        insize (int or tuple of int): Size of the network's input in :meth:`predict`. 416 of a
-            new link, as in ChainerCV; the evaluation's size of a link that was built for a run.
+        insize (int or tuple of int): Size of the network's input in :meth:`predict`. It is 416
+            for a new link, as in ChainerCV, and the evaluation's size for a link that was built
+            for a run.
         score_thresh (float): Boxes of a lower score are not predicted.
         nms_thresh (float): Overlap above which the worse box is dropped.
-        max_candidates (int): Only so many boxes of an image, the best ones,
-            enter non-maximum suppression. Trained networks stay far below;
-            an untrained one has some 200,000 at 416 px.
+        max_candidates (int): Number of boxes of an image, the best ones, that enter
+            non-maximum suppression. Trained networks stay far below it. An
+            untrained network has some 200,000 boxes at 416 px.
     """
 
     def __init__(self, n_fg_class, *, width, steps_px, anchors_px):
@@ -63,7 +64,7 @@ class YOLOBase(chainer.Chain):
                 the overlap threshold is 0.45 in both (``detector.c:419-420``).
 
         Raises:
-            ValueError: If ``preset`` is another word.
+            ValueError: If ``preset`` is unknown.
         """
         if preset not in ('visualize', 'evaluate'):
             raise ValueError(f"preset is {preset!r}, must be 'visualize' or 'evaluate'")
@@ -71,14 +72,14 @@ class YOLOBase(chainer.Chain):
         self.score_thresh = 0.5 if preset == 'visualize' else 0.005
 
     def default_boxes(self, insize):
-        """Give the default boxes for an input size; kept after the first call.
+        """Return the default boxes for an input size, which are kept after the first call.
 
         Args:
             insize (int or tuple of int): Side, or ``(height, width)``, of the
                 network's input in pixels; multiples of 32.
 
         Returns:
-            ~yolo_dist.functions.DefaultBoxes: On the device of this link.
+            ~yolo_dist.functions.DefaultBoxes: The boxes, on the device of this link.
 
         Raises:
             InputError: If ``insize`` is no positive multiple of 32.
@@ -106,7 +107,7 @@ class YOLOBase(chainer.Chain):
             tuple of ~chainer.Variable: ``locs`` ``(B, N, 4)``, ``objs``
             ``(B, N)`` and ``confs`` ``(B, N, n_fg_class)``.
         """
-        # split_axis rather than slices: the gradient of a slice goes through
+        # split_axis is used instead of slices. The gradient of a slice uses
         # numpy.add.at, which is many times slower.
         locs, objs, confs = chainer.functions.split_axis(y, (4, 5), axis=2)
         return locs, chainer.functions.squeeze(objs, axis=2), confs
@@ -162,7 +163,7 @@ class YOLOBase(chainer.Chain):
     def _select(self, bbox, score):
         index = np.flatnonzero(score >= self.score_thresh)
         if len(index) > self.max_candidates:
-            # Stable: of equal scores the first in the network's order enter.
+            # The sort is stable: among equal scores the first in the network's order enter.
             best = np.argsort(-score.flat[index], kind='stable')
             index = np.sort(index[best[:self.max_candidates]])
         i_box, label = np.divmod(index, score.shape[1])
@@ -175,14 +176,14 @@ def are_sizes(anchors):
     """Tell whether anchors are pairs ``(height, width)`` of finite numbers above 0.
 
     Args:
-        anchors: Of one scale.
+        anchors: The anchors of one scale.
 
     Returns:
-        bool: Whether they can be used.
+        bool: Whether the anchors can be used.
     """
     try:
         anchors = np.asarray(anchors, dtype=np.float64)
-    except (TypeError, ValueError):  # ragged, or no numbers
+    except (TypeError, ValueError):  # rows of unequal length, or no numbers
         return False
     return (anchors.ndim == 2 and anchors.shape[1] == 2 and len(anchors) > 0
             and bool((np.isfinite(anchors) & (anchors > 0)).all()))

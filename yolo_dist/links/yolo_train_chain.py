@@ -8,18 +8,18 @@ class YOLOTrainChain(chainer.Chain):
 
     Args:
         model (YOLOv2 or YOLOv3): The detector.
-        loss_norm (str): What the sums over boxes are divided by, see
+        loss_norm (str): The divisor of the sums over boxes, see
             :func:`~yolo_dist.functions.normalize_terms`.
-        ignore_thresh (float): Background boxes that overlap an object more
+        ignore_thresh (float): Background boxes that overlap an object by more
             than this are not penalised. ``None`` is Darknet's value, 0.6
             for YOLOv2 and 0.5 for YOLOv3.
         prior_images (int): Images during which YOLOv2 also pulls its boxes
-            towards the anchors; Darknet's is 12,800.
+            towards the anchors; 12,800 in Darknet.
 
     Attributes:
         model (YOLOv2 or YOLOv3): The detector.
         n_images_seen (int): Images trained on so far by all workers, this
-            batch included. To be set before each forward pass.
+            batch included. Set it before each forward pass.
 
     Reports:
         =========  =============  ==========================
@@ -33,7 +33,7 @@ class YOLOTrainChain(chainer.Chain):
         =========  =============  ==========================
 
     Raises:
-        ValueError: If ``loss_norm`` is another word.
+        ValueError: If ``loss_norm`` is unknown.
     """
 
     def __init__(self, model, *, loss_norm, ignore_thresh=None, prior_images=12_800):
@@ -57,8 +57,8 @@ class YOLOTrainChain(chainer.Chain):
             labels (ndarray): Int32 ``(B, T)``; -1 marks padding.
 
         Returns:
-            ~chainer.Variable: Scalar, float32 also where the network computes
-            in float16.
+            ~chainer.Variable: Scalar; float32 even if the network computes in
+            float16.
         """
         terms = self.model.compute_loss(
             self.model(imgs), bboxes, labels, imgs.shape[2:], loss_norm=self.loss_norm,

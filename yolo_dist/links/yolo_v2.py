@@ -21,8 +21,8 @@ def reorg(x):
 
     Returns:
         ~chainer.Variable: Float ``(B, 4 * C, H / 2, W / 2)``, in the order
-        that ``blas.c:9-30`` gives: the memory is read as a map of ``C / 4``
-        channels and twice the side, whose 2x2 offsets become channels.
+        of ``blas.c:9-30``. The memory is read as a map of ``C / 4`` channels
+        and twice the side. The 2x2 offsets of this map become channels.
     """
     b, c, h, w = x.shape
     x = F.reshape(x, (b, c // 4, h, 2, w, 2))
@@ -31,7 +31,7 @@ def reorg(x):
 
 
 class YOLOv2Extractor(Darknet19Extractor):
-    """Darknet19 and the four convolutions that YOLOv2 puts on it.
+    """Darknet19 and the four convolutions that YOLOv2 adds to it.
 
     Args:
         width (float): Factor on the number of channels. The passthrough's 64
@@ -39,7 +39,7 @@ class YOLOv2Extractor(Darknet19Extractor):
         bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
 
     Attributes:
-        reorg (callable): :func:`reorg`. Another that computes the same may take its place.
+        reorg (callable): :func:`reorg`, or another function that computes the same.
     """
 
     reorg = staticmethod(reorg)
@@ -70,20 +70,20 @@ class YOLOv2Extractor(Darknet19Extractor):
 class YOLOv2(YOLOBase):
     """YOLOv2 object detector [1] on Darknet19.
 
-    50,655,389 parameters for 20 classes. Parameters are named and shaped as
-    in ``chainercv.links.YOLOv2``, and npz files of weights go both ways.
+    It has 50,655,389 parameters for 20 classes. Parameters have the names and shapes
+    of ``chainercv.links.YOLOv2``. Each of the two links reads the npz files of the other.
 
     Args:
         n_fg_class (int): Number of classes, background not counted.
-        width (float): Factor on all hidden channel counts; 1 is the paper's.
+        width (float): Factor on all hidden channel counts; 1 in the paper.
         bn_decay (float): Decay of batch normalisation's running statistics;
-            Darknet's is 0.99.
+            0.99 in Darknet.
         anchors (sequence of (float, float)): Anchors ``(height, width)`` in
             grid cells of 32 pixels. ``None`` takes the five of
             ``yolov2-voc.cfg``.
 
     Attributes:
-        n_anchors (int): How many :meth:`arrange_anchors` takes.
+        n_anchors (int): Number of anchors that :meth:`arrange_anchors` takes.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017.
@@ -99,7 +99,7 @@ class YOLOv2(YOLOBase):
 
     def __init__(self, n_fg_class, *, width=1.0, bn_decay=0.99, anchors=None):
         anchors = self.default_anchors if anchors is None else anchors
-        anchors_px = anchors  # which the base class refuses where they are no sizes
+        anchors_px = anchors  # the base class refuses them if they are no sizes
         if are_sizes(anchors):
             anchors_px = tuple(tuple(s * _STEP_PX for s in anchor) for anchor in anchors)
         super().__init__(
@@ -111,14 +111,14 @@ class YOLOv2(YOLOBase):
 
     @staticmethod
     def arrange_anchors(sizes_px):
-        """Lay five anchors out as the argument ``anchors``: in grid cells.
+        """Arrange five anchors for the argument ``anchors``, in grid cells.
 
         Args:
             sizes_px (sequence of (float, float)): :attr:`n_anchors` of ``(height, width)`` in
                 pixels, by rising area.
 
         Returns:
-            list: To 0.0001 of a cell.
+            list: The anchors, rounded to 0.0001 of a cell.
         """
         return [[round(float(side) / _STEP_PX, 4) for side in size] for size in sizes_px]
 
@@ -150,7 +150,7 @@ class YOLOv2(YOLOBase):
         """Compute the training loss of a batch, :func:`~yolo_dist.functions.yolo_v2_loss`.
 
         Args:
-            outputs (tuple of ~chainer.Variable): What :meth:`forward` returned.
+            outputs (tuple of ~chainer.Variable): The result of :meth:`forward`.
             bboxes (ndarray): Float32 ``(B, T, 4)``.
             labels (ndarray): Int32 ``(B, T)``, -1 is padding.
             insize (int or tuple of int): Size of the images.

@@ -13,7 +13,7 @@ from yolo_dist.links.yolo_base import YOLOBase
 
 _STEPS_PX = (32, 16, 8)
 _HEAD_CHANNELS = (512, 256, 128)
-_N_HEAD_CONVS = 5  # convolutions between a scale's input and its output
+_N_HEAD_CONVS = 5  # convolutions between the input and the output of a scale
 
 
 def upsample(x):
@@ -24,14 +24,14 @@ def upsample(x):
 
 
 class YOLOv3Extractor(Darknet53Extractor):
-    """Darknet53 and the feature pyramid that YOLOv3 puts on it.
+    """Darknet53 and the feature pyramid that YOLOv3 adds to it.
 
     Args:
         width (float): Factor on the number of channels.
         bn_decay (float): See :class:`~yolo_dist.links.conv_block.ConvBlock`.
 
     Attributes:
-        upsample (callable): :func:`upsample`. Another that computes the same may take its place.
+        upsample (callable): :func:`upsample`, or another function that computes the same.
     """
 
     upsample = staticmethod(upsample)
@@ -79,20 +79,20 @@ class YOLOv3Extractor(Darknet53Extractor):
 class YOLOv3(YOLOBase):
     """YOLOv3 object detector [1] on Darknet53.
 
-    61,626,049 parameters for 20 classes. Parameters are named and shaped as
-    in ``chainercv.links.YOLOv3``, and npz files of weights go both ways.
+    It has 61,626,049 parameters for 20 classes. Parameters have the names and shapes
+    of ``chainercv.links.YOLOv3``. Each of the two links reads the npz files of the other.
 
     Args:
         n_fg_class (int): Number of classes, background not counted.
-        width (float): Factor on all hidden channel counts; 1 is the paper's.
+        width (float): Factor on all hidden channel counts; 1 in the paper.
         bn_decay (float): Decay of batch normalisation's running statistics;
-            Darknet's is 0.99.
+            0.99 in Darknet.
         anchors (sequence of sequences of (float, float)): For stride 32, 16
             and 8 the anchors ``(height, width)`` in input pixels, small to
             large. ``None`` takes the nine of ``yolov3-voc.cfg``.
 
     Attributes:
-        n_anchors (int): How many :meth:`arrange_anchors` takes.
+        n_anchors (int): Number of anchors that :meth:`arrange_anchors` takes.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018.
@@ -118,14 +118,14 @@ class YOLOv3(YOLOBase):
 
     @staticmethod
     def arrange_anchors(sizes_px):
-        """Lay nine anchors out as the argument ``anchors``: the largest three for stride 32.
+        """Arrange nine anchors for the argument ``anchors``, the largest three for stride 32.
 
         Args:
             sizes_px (sequence of (float, float)): :attr:`n_anchors` of ``(height, width)`` in
                 pixels, by rising area.
 
         Returns:
-            list: To 0.01 px.
+            list: The anchors, rounded to 0.01 px.
         """
         sizes = [[round(float(side), 2) for side in size] for size in sizes_px]
         return [sizes[6:], sizes[3:6], sizes[:3]]
@@ -160,7 +160,7 @@ class YOLOv3(YOLOBase):
         """Compute the training loss of a batch, :func:`~yolo_dist.functions.yolo_v3_loss`.
 
         Args:
-            outputs (tuple of ~chainer.Variable): What :meth:`forward` returned.
+            outputs (tuple of ~chainer.Variable): The result of :meth:`forward`.
             bboxes (ndarray): Float32 ``(B, T, 4)``.
             labels (ndarray): Int32 ``(B, T)``, -1 is padding.
             insize (int or tuple of int): Size of the images.

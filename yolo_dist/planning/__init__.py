@@ -1,1 +1,1 @@
-"""What a run will take before it starts: iterations, memory, hours, speed-up."""
+"""Estimates before a run starts: iterations, memory, hours, speed-up."""

@@ -1,4 +1,4 @@
-"""A run in a few lines: what ``--plan`` prints, and the start of a log."""
+"""A run in a few lines, for ``--plan`` and for the start of a log."""
 
 from yolo_dist.training.schedules import create_schedule
 
@@ -12,7 +12,7 @@ def describe_run(config, *, n_train, n_val, data_source, n_iterations, n_process
         config (~yolo_dist.config.RunConfig): The run.
         n_train (int): Training images.
         n_val (int): Held-out images.
-        data_source (str): Where the two numbers come from, in words.
+        data_source (str): The source of the two numbers, in words.
         n_iterations (int): Updates in all.
         n_processes (int): P.
 
@@ -47,7 +47,7 @@ def format_lines(lines):
     """Put labelled lines into columns.
 
     Args:
-        lines (list of (str, str)): Of :func:`describe_run`.
+        lines (list of (str, str)): The result of :func:`describe_run`.
 
     Returns:
         str: One line for each.

@@ -1,4 +1,4 @@
-"""What a run will take: computed from its experiment file, without MPI, GPU or data."""
+"""Iterations, memory and hours of a run, from its experiment file, without MPI, GPU or data."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ from yolo_dist.planning.speed_up_model import FORWARD_PASSES_PER_STEP
 from yolo_dist.tasks import get_task
 from yolo_dist.training.schedules import check_batch_fits, create_schedule, n_training_iterations
 
-# Images of the public sets, for a machine that does not have them.
+# Numbers of images of the public sets, for machines without the data.
 _IMAGENET = {'n_class': 1000, 'train': 1_281_167, 'val': 50_000}
 VOC = {'VOC2007/trainval': 5_011, 'VOC2012/trainval': 11_540, 'VOC2007/test': 4_952}
 
@@ -27,19 +27,19 @@ _ITEM_BYTES = {'float16': 2, 'float32': 4}
 class Memory:
     """Bytes that one process needs on its device.
 
-    Counted: parameters, gradients and momentum in float32; running statistics of
-    each worker of the process; the two buffers of the all-reduce, and a third that
-    gathers gradients where a process has several workers; what the network
-    keeps of ``n`` images for the backward pass; and the two gradients of its
-    largest feature map that the backward pass has at a time. Not counted: CUDA's
-    context, cuDNN's workspace, gaps in the memory pool, the loss, and what a
-    device needs for the algorithms of its convolutions.
+    The sum includes parameters, gradients and momentum in float32; running statistics
+    of each worker of the process; the two buffers of the all-reduce, and a third that
+    gathers gradients if a process has several workers; the feature maps of ``n``
+    images that the network keeps for the backward pass; and the two gradients of the
+    largest feature map that exist at the same time in the backward pass. It does not
+    include CUDA's context, cuDNN's workspace, gaps in the memory pool, the loss, and
+    the memory of a device's convolution algorithms.
 
-    Measured on the CPU, whose functions keep the same maps: resident memory grew in
-    a step of training by 0.82 to 1.12 of gradients, momentum, activations and
-    backward together (four networks of a quarter and half width, 128 to 224 px, 16
-    and 32 images), and with Chainer's own convolution, which unfolds its input, by
-    1.3 to 2.1 of them. On a GPU it has not been measured.
+    The sum was checked on the CPU, whose functions keep the same maps. In a step of
+    training, resident memory grew by 0.82 to 1.12 of the sum of gradients, momentum,
+    activations and backward (four networks of a quarter and half width, 128 to 224 px,
+    16 and 32 images). With Chainer's own convolution, which unfolds its input, it grew
+    by 1.3 to 2.1 of that sum. It has not been measured on a GPU.
     """
 
     parameters: int
@@ -62,17 +62,17 @@ class Plan:
     Attributes:
         config: The run.
         n_processes: P, MPI processes, each with ``k / P`` workers.
-        data_source: Where the two numbers of images come from, in words.
+        data_source: The source of the two numbers of images, in words.
         n_train: Training images.
         n_val: Held-out images.
         n_iterations: Updates in all.
-        n_warmup_iterations: How many of them begin before the warm-up is over.
-        learning_rates: ``((epoch, rate), ...)`` where the rate changes course.
+        n_warmup_iterations: How many updates begin before the warm-up is over.
+        learning_rates: ``((epoch, rate), ...)`` at a few epochs that show its course.
         n_parameters: Trained numbers of the network.
-        n_operations: Of a forward pass of one image at ``data.input_size_px``: two
-            for each multiplication and addition of its convolutions.
-        gradient_bytes: What each worker gives to the all-reduce of an iteration.
-        memory: Of one process.
+        n_operations: Operations of a forward pass of one image at ``data.input_size_px``:
+            two for each multiplication and addition of its convolutions.
+        gradient_bytes: Bytes that each worker adds to the all-reduce of an iteration.
+        memory: Memory of one process.
         images_per_second: Assumed speed of the whole job; ``None`` if not known.
 
     ``str()`` of it is :func:`describe_plan`.
@@ -120,15 +120,15 @@ class Plan:
 
 
 def plan(config, *, images_per_second=None, n_processes=None, datasets=None):
-    """Work out what a run will take.
+    """Compute the plan of a run.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run.
         images_per_second (float): Speed of the whole job, for its hours; ``None``
-            leaves them out.
+            leaves the hours out.
         n_processes (int): P; ``None`` is one process for each worker.
-        datasets (tuple): Training and held-out set, where they are open; ``None`` opens them if
-            they are there.
+        datasets (tuple): Training and held-out set if they are open; ``None`` opens them if
+            they exist.
 
     Returns:
         Plan: Its numbers.
@@ -161,11 +161,11 @@ def plan(config, *, images_per_second=None, n_processes=None, datasets=None):
 
 
 def _dataset_sizes(config, datasets):
-    """Where the data are from, and the numbers of training and held-out images."""
+    """Return the source of the data, and the numbers of training and held-out images."""
     data = config.data
     if data.n_synthetic_examples is not None:
         return 'synthetic images', data.n_synthetic_examples, data.n_synthetic_examples
-    # Of a file that is no data set, loading says what it is.
+    # If the file is not a data set, loading it raises an error that says so.
     if is_data_there(data.root) or pathlib.Path(data.root).exists():
         train, val = datasets or get_task(config).load_datasets(config)
         return f'counted in {data.root}', len(train), len(val)
@@ -176,13 +176,13 @@ def _dataset_sizes(config, datasets):
     if splits and splits <= set(VOC) and data.class_names is None:
         return source, *(sum(VOC[split] for split in part) for part in (data.train, data.val))
     raise InputError(
-        f'{data.root}: there is no such folder or packed data set, and how many images it would '
-        'hold is known of ImageNet and Pascal VOC alone; make or mount the data, or set '
+        f'{data.root}: there is no such folder or packed data set, and its number of images is '
+        'not known, as it is for ImageNet and Pascal VOC; make or mount the data, or set '
         'data.root')
 
 
 class _Network(NamedTuple):
-    """What is counted on the network, once for all runs that have it."""
+    """Count the parameters and operations of a network, once for all runs that have it."""
 
     n_parameters: int
     n_statistics: int
@@ -194,7 +194,7 @@ _networks = {}
 
 
 def _measure_network(config, operations_px, activations_px):
-    # Counted in float32, whose arithmetic a CPU is quick at.
+    # The network is counted in float32, because a CPU is fast in it.
     config, _ = get_task(config).resolve(config, None)
     section = config.model.model_copy(update={'dtype': 'float32', 'pretrained': None})
     key = section.model_dump_json(), operations_px, activations_px
@@ -225,10 +225,10 @@ def _estimate_memory(config, network, gradient_bytes, n_local_workers):
 
 
 def describe_plan(plan):
-    """Return a plan as text, for people.
+    """Return a plan as readable text.
 
     Args:
-        plan (Plan): Of a run.
+        plan (Plan): Plan of a run.
 
     Returns:
         str: Several lines.
@@ -260,7 +260,7 @@ def _gib(n_bytes):
 
 def _describe_time(plan):
     if plan.images_per_second is None:
-        return 'not known without a speed: give --images-per-second, of all workers together'
+        return 'not known without a speed: give --images-per-second of all workers together'
     unit, factor = ('hours', 1) if plan.hours >= 0.1 else ('minutes', 60)
     return (f'{factor * plan.hours:.2f} {unit} at {plan.images_per_second:,.1f} images/s: '
             f'{factor * plan.training_hours:.2f} training, '

@@ -1,36 +1,36 @@
-"""How fast K GPUs would be, from the speed of one and the site's links.
+"""The speed of K GPUs, predicted from the speed of one GPU and the links of the site.
 
-``pure_nccl`` averages gradients after the whole backward pass and overlaps the two in
-nothing, so an iteration at K workers takes::
+``pure_nccl`` averages gradients after the whole backward pass, without overlap. An iteration
+at K workers therefore takes::
 
     T(K) = T(1) + A(K),        speed-up S(K) = K T(1) / T(K)
 
-``A(K)`` is the all-reduce of ``G`` gradient bytes over ``m`` nodes of ``g`` GPUs; with
-``b`` and ``l`` bandwidth and latency inside a node, ``B`` and ``L`` those between nodes::
+``A(K)`` is the all-reduce of ``G`` gradient bytes over ``m`` nodes of ``g`` GPUs. ``b`` and
+``l`` are bandwidth and latency inside a node, ``B`` and ``L`` those between nodes::
 
     A(K) = 2 (K-1)/K G / min(b, B')  +  2 (K-1) L        (one node: b and l)
 
     B' = link_share x min(B, f r B)
 
-It is a ring, the one algorithm of the paper's NCCL 2.3. ``f r B`` leaves a rack of ``r``
-nodes (``f``: ``rack_uplink_fraction``, 1/3 on ABCI). Ranks follow racks, so one node of a
-rack has its neighbour in another.
+This is a ring, the one algorithm of the paper's NCCL 2.3. The bandwidth out of a rack of ``r``
+nodes is ``f r B`` (``f``: ``rack_uplink_fraction``, 1/3 on ABCI). Ranks follow racks, so one
+node of a rack has its neighbour in another rack.
 
-**Against the paper.** It does not print T(1); that is taken as the operations of three
+**Against the paper.** The paper does not print T(1). The model takes the operations of three
 forward passes at ``gpu.efficiency`` (an assumption, 0.4 in ``abci_2018``) of the V100's
-15.7 TFLOP/s. With ABCI's links as their makers state them the ring gives 246, 486 and 95
-where the paper prints 109.5 (k = 256), 256 (k = 512) and 64.4 (k = 96): a factor of 1.9
-(root mean square of the logarithm). ``link_share``, the one free number, fitted to the
-three points is 0.026 and leaves 9 %: 116, 231 and 71. Another efficiency moves the share and
-not the error. Two things must be said of that fit:
+15.7 TFLOP/s. With the stated bandwidth of ABCI's links the ring gives 246, 486 and 95. The
+paper prints 109.5 (k = 256), 256 (k = 512) and 64.4 (k = 96). The difference is a factor of 1.9
+(root mean square of the logarithm). The one free number is ``link_share``. Fitted to the three
+points it is 0.026, with 116, 231 and 71 and an error of 9 %. Another efficiency changes the
+share and not the error. The fit has two limits:
 
-- From k = 256 to 512 the paper's speed-up grows by 2.34. A model whose iterations do not
-  get shorter with more workers gives at most 2 and misses those two points by 8 % each at
-  the least. They are taken as printed.
-- 0.026 of two EDR links is 0.6 GB/s, which is not what such links give, and it makes two
-  nodes as slow as one. The number stands for all that grows with K and is not modelled:
-  waiting for the slowest worker, reading of files, casts, whatever else. The paper does
-  not say what limited it.
+- From k = 256 to 512 the paper's speed-up grows by 2.34. In a model whose iterations do not
+  get shorter with more workers it grows by at most 2. Such a model misses each of the two points
+  by at least 8 %. The points are taken as printed.
+- 0.026 of two EDR links is 0.6 GB/s. Such links are faster, and this number makes two nodes as
+  slow as one. It stands for everything that grows with K and is not modelled: waiting for the
+  slowest worker, reading of files, casts and other work. The paper does not say what limited
+  its speed.
 """
 
 import dataclasses
@@ -48,11 +48,11 @@ FORWARD_PASSES_PER_STEP = 3
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """One worker's iteration.
+    """The iteration of one worker.
 
     Attributes:
-        seconds: It takes without all-reduce.
-        gradient_bytes: It gives to the all-reduce.
+        seconds: Time without all-reduce.
+        gradient_bytes: Bytes for the all-reduce.
         batch_size: Images, n.
     """
 
@@ -65,19 +65,19 @@ def measured_workload(throughput, *, gradient_bytes):
     """Return the iteration of a throughput run of one worker.
 
     Args:
-        throughput (dict): Its ``throughput.json``, see
+        throughput (dict): The ``throughput.json`` of the run, see
             :class:`~yolo_dist.training.extensions.Throughput`.
         gradient_bytes (int): See :class:`~yolo_dist.planning.plan.Plan`.
 
     Returns:
-        Workload: With the median iteration.
+        Workload: The median iteration.
 
     Raises:
         InputError: If the run had more than one worker.
     """
     if throughput['n_workers'] != 1:
-        raise InputError(f'the speed of one worker was expected, found a throughput run of '
-                         f'{throughput["n_workers"]} workers; run the row with k = 1')
+        raise InputError(f'found a throughput run of {throughput["n_workers"]} workers, expected '
+                         'one worker; run the row with k = 1')
     return Workload(throughput['seconds_per_iteration']['median'], gradient_bytes,
                     throughput['global_batch_size'])
 
@@ -86,13 +86,13 @@ def assumed_workload(n_operations, *, batch_size, gradient_bytes, gpu):
     """Return the iteration of a GPU that has not been measured.
 
     Args:
-        n_operations (int): Of a forward pass of one image.
+        n_operations (int): Operations of a forward pass of one image.
         batch_size (int): Images, n.
         gradient_bytes (int): See :class:`~yolo_dist.planning.plan.Plan`.
-        gpu (~yolo_dist.config.sites.Gpu): Its peak, and the share that is assumed.
+        gpu (~yolo_dist.config.sites.Gpu): The peak of the GPU, and the assumed share of it.
 
     Returns:
-        Workload: At ``gpu.efficiency`` of ``gpu.fp32_tflops``.
+        Workload: The iteration at ``gpu.efficiency`` of ``gpu.fp32_tflops``.
     """
     n_operations_of_step = FORWARD_PASSES_PER_STEP * n_operations * batch_size
     seconds = n_operations_of_step / (gpu.efficiency * gpu.fp32_tflops * 1e12)
@@ -103,7 +103,7 @@ def paper_workloads(gpu):
     """Return the iterations of the paper's two networks, in float32 with gradients in float16.
 
     Args:
-        gpu (~yolo_dist.config.sites.Gpu): Its V100, or another.
+        gpu (~yolo_dist.config.sites.Gpu): The V100 of the paper, or another GPU.
 
     Returns:
         dict: ``'fig5'``: Darknet53, 32 images of 224 px; ``'fig7'``: YOLOv3, 16 of 608 px.
@@ -118,8 +118,8 @@ class SpeedUpModel:
     """The formulas of this module for one site.
 
     Attributes:
-        site: Its ``gpus_per_node`` and ``links``.
-        link_share: Share of ``inter_node``'s bandwidth that an all-reduce reaches.
+        site: The site, with ``gpus_per_node`` and ``links``.
+        link_share: Share of the bandwidth of ``inter_node`` that an all-reduce reaches.
     """
 
     site: Site
@@ -130,7 +130,7 @@ class SpeedUpModel:
 
         Args:
             n_workers (int): K, on as few nodes as hold them.
-            gradient_bytes (int): Of one worker.
+            gradient_bytes (int): Gradient bytes of one worker.
 
         Returns:
             float: Seconds; 0 for one worker.
@@ -157,7 +157,7 @@ class SpeedUpModel:
         return n_workers * workload.batch_size / self.iteration_seconds(workload, n_workers)
 
     def _uplink_rate(self, n_nodes):
-        """Return what leaves a rack, bytes / s."""
+        """Return the bandwidth out of a rack, bytes / s."""
         links = self.site.links
         per_rack = links.nodes_per_rack
         if per_rack is None or n_nodes <= per_rack:
@@ -183,12 +183,12 @@ class PrintedPoint(NamedTuple):
 
 
 def fit_error(model, workloads, points):
-    """How far a model is from printed speed-ups.
+    """Error of a model against printed speed-ups.
 
     Args:
         model (SpeedUpModel): The model.
         workloads (dict): A :class:`Workload` for each figure.
-        points (sequence of PrintedPoint): What was printed.
+        points (sequence of PrintedPoint): The printed speed-ups.
 
     Returns:
         float: Root mean square of ``ln(predicted / printed)``; 0.1 is about 10 %.
@@ -202,13 +202,13 @@ def fit_link_share(model, workloads, points):
     """Return the model with the ``link_share`` that fits printed speed-ups best.
 
     Args:
-        model (SpeedUpModel): Its own ``link_share`` plays no part.
+        model (SpeedUpModel): The model; its own ``link_share`` is not used.
         workloads (dict): A :class:`Workload` for each figure.
-        points (sequence of PrintedPoint): What was printed.
+        points (sequence of PrintedPoint): The printed speed-ups.
 
     Returns:
-        SpeedUpModel: Of least :func:`fit_error` among shares from 0.001 to 1, in steps of
-        0.5 %.
+        SpeedUpModel: The model with the smallest :func:`fit_error` among shares from 0.001 to 1,
+        in steps of 0.5 %.
     """
     shares = np.geomspace(0.001, 1, 1386).tolist()
     return min((dataclasses.replace(model, link_share=share) for share in shares),

@@ -45,8 +45,9 @@ def open_model(path, *, class_names=None):
             the latest snapshot. Or a weights or snapshot file in one. Or weights of Darknet or
             an npz file elsewhere, with a ``.cfg`` and a ``.names`` file of the same stem beside
             it where the numbers alone do not tell the network and its classes.
-        class_names (sequence of str): Names of the classes, in label order. ``None`` takes
-            those that lie with the weights, else '0', '1', ...
+        class_names (sequence of str, str or ~pathlib.Path): Names of the classes, in label
+            order, or the file that lists them. ``None`` takes those that lie with the weights,
+            else '0', '1', ...
 
     Returns:
         OpenedModel: The network and what is known of it.
@@ -62,9 +63,10 @@ def open_model(path, *, class_names=None):
     config = load_config(directory / 'config.yaml')
     link = get_task(config).build_model(config)
     load_weights(link, weights)
-    names = class_names or class_names_of_run(directory, config)
+    if class_names is None:
+        class_names = class_names_of_run(directory, config)
     nms_thresh = config.data.evaluation.nms_thresh if config.task == 'detection' else None
-    return _opened(link, names, config.model.n_class, weights, nms_thresh)
+    return _opened(link, class_names, config.model.n_class, weights, nms_thresh)
 
 
 def _open_file(path, class_names):
@@ -79,7 +81,7 @@ def _open_file(path, class_names):
     load_weights(link, path, weights=arrays)
     link.insize = network.insize[0] if network.insize[0] == network.insize[1] else network.insize
     if class_names is None and listed.exists():
-        class_names = read_class_names(listed)
+        class_names = listed
     return _opened(link, class_names, network.n_class, path, None)
 
 
@@ -91,6 +93,9 @@ def _opened(link, names, n_class, weights, nms_thresh):
     if names is None:
         names = VOC_CLASS_NAMES if is_detector and n_class == len(VOC_CLASS_NAMES) else [
             str(i) for i in range(n_class)]
-    check_class_names(names, n_class, weights)
+    source = weights
+    if isinstance(names, str | pathlib.Path):
+        source, names = names, read_class_names(names)
+    check_class_names(names, n_class, source)
     return OpenedModel(link, tuple(names), link.insize,
                        'detection' if is_detector else 'classification', weights)

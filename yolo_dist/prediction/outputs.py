@@ -69,13 +69,13 @@ class Outputs:
             records (list of dict): Pictures as in the JSON file.
             class_names (sequence of str): Classes in label order.
         """
-        lines = [[] for _ in class_names]
+        files = [f'comp4_det_test_{name.replace("/", "%2F")}.txt' for name in class_names]
+        lines = {file: [] for file in files}  # classes of one name share a file
         for record in records:
             for found in record['objects']:
-                lines[found['label']].append(_voc_line(record, found))
-        for name, of_class in zip(class_names, lines):
-            path = self._directory / f'comp4_det_test_{name.replace("/", "%2F")}.txt'
-            write_utf8(path, ''.join(of_class))
+                lines[files[found['label']]].append(_voc_line(record, found))
+        for file, of_class in lines.items():
+            write_utf8(self._directory / file, ''.join(of_class))
 
     def write_json(self, content):
         """Write the JSON file."""

@@ -11,19 +11,19 @@ from yolo_dist.drawing import (
 from yolo_dist.reporting.values import MODEL_TITLES, number, ours_in_words, reported
 
 _METRIC = 'top1_accuracy_percent'
-# Key of the log, factor to per cent, colour: as in the paper's figs. 3 and 4.
+# Key of the log, factor to per cent, colour, as in figs. 3 and 4 of the paper.
 _CURVES = {'training': ('train/accuracy', 100, 'C0'), 'validation': (f'val/{_METRIC}', 1, 'C1')}
 _N_COLUMNS = 4
 
 
 def draw_accuracy_curves(rows):
-    """Draw top-1 accuracy over epochs, one panel a row, as figs. 3 and 4 do.
+    """Draw top-1 accuracy over epochs, one panel for each row, as in figs. 3 and 4.
 
-    The value that the paper prints is a star at the end of training, where the
-    panel of a row that was not run shows it alone. Several seeds are several lines.
+    A star at the end of training is the value that the paper prints. The panel of a row
+    that was not run shows only this star. Several seeds are several lines.
 
     Args:
-        rows (dict): ``{row: list of Record}``, one record a seed.
+        rows (dict): ``{row: list of Record}``, one record for each seed.
 
     Returns:
         matplotlib.figure.Figure: The figure.

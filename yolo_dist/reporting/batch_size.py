@@ -8,7 +8,7 @@ from yolo_dist.reporting.values import (
     metric_values,
 )
 
-# The paper's own batch at k workers, as a share of its training set (secs. 4.2, 4.3, 5.3.1).
+# The batch of the paper at k workers as a share of its training set (secs. 4.2, 4.3, 5.3.1).
 _PAPER_BATCH_SIZE_PER_WORKER = 16
 _PAPER_TRAINING_IMAGES = VOC['VOC2007/trainval'] + VOC['VOC2012/trainval']
 
@@ -21,16 +21,17 @@ def paper_batch_percent(n_workers):
 
 
 def draw_batch_size(rows, metric, paper):
-    """Draw what Table 2 says: the metric against the batch as a share of the training set.
+    """Draw the content of Table 2: the metric over the batch as a share of the training set.
 
-    The left panel has the values, the right one the values divided by that of the
-    smallest batch of the same model, so that sets and networks of other sizes can be
-    compared. Rows that diverged are crosses at 0.
+    The left panel has the values. The right panel has the values divided by the value at
+    the smallest batch of the same model. There, sets and networks of different sizes can
+    be compared. Rows that diverged are crosses at 0.
 
     Args:
-        rows (dict): ``{row: list of Record}``, one record a seed.
+        rows (dict): ``{row: list of Record}``, one record for each seed.
         metric (str): The metric.
-        paper (dict): ``{row: (GPUs, value)}`` of the paper's row that it is or stands for.
+        paper (dict): ``{row: (GPUs, value)}`` of the row of the paper that each row repeats or
+            stands for.
 
     Returns:
         matplotlib.figure.Figure: The figure.
@@ -76,7 +77,7 @@ def draw_batch_size(rows, metric, paper):
 
 
 def _draw_line(panels, points, **style):
-    """Draw ``(percent, value, spread)`` in the left panel, relative in the right one."""
+    """Draw ``(percent, value, spread)`` in the left panel, relative values in the right one."""
     if not points:
         return
     x, y, spread = zip(*points)
@@ -86,4 +87,4 @@ def _draw_line(panels, points, **style):
             line, _, _ = axes.errorbar(
                 x, [value / unit for value in y],
                 yerr=[value / unit for value in spread] if any(spread) else None, **style)
-            line.set_clip_on(False)  # a marker at 0 is whole, an error bar ends at the border
+            line.set_clip_on(False)  # show the whole marker at 0, but end error bars at the border

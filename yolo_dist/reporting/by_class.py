@@ -1,4 +1,4 @@
-"""What evaluations found class by class, as Markdown."""
+"""Results of evaluations for each class, as Markdown."""
 
 from yolo_dist.reporting.tables import markdown_table
 from yolo_dist.reporting.values import number
@@ -11,7 +11,7 @@ _CLASSIFICATION = {'images': 'n_images', 'found': 'n_found', 'false': 'n_false'}
 
 
 def class_blocks(record):
-    """Return what the last evaluation of a run found in each class.
+    """Return the results of the last evaluation of a run for each class.
 
     Args:
         record (~yolo_dist.runs.records.Record): The run.
@@ -26,8 +26,9 @@ def class_blocks(record):
     columns = _DETECTION if is_detection else _CLASSIFICATION
     blocks = [f'### By class, {record.config.name}']
     if is_detection:
-        blocks.append(f'Counts are of detections from score {details["score_thresh"]:.3f}, the '
-                      'best F1 of all classes together.')
+        blocks.append('Counts include only detections with a score of at least '
+                      f'{details["score_thresh"]:.3f}. This threshold gives the best F1 over all '
+                      'classes together.')
     if len(details['classes']) <= _MAX_CLASSES:
         lines = [[name, *(_cell(counts[key]) for key in columns.values())]
                  for name, counts in details['classes'].items()]

@@ -17,13 +17,13 @@ def loss_table(records):
 
 
 def loss_csv_lines(experiment):
-    """Return the same for :func:`~yolo_dist.reporting.tables.write_csv`.
+    """Return the last training losses for :func:`~yolo_dist.reporting.tables.write_csv`.
 
     Args:
-        experiment (~yolo_dist.runs.records.Experiment): Its records.
+        experiment (~yolo_dist.runs.records.Experiment): The experiment with its records.
 
     Returns:
-        list of dict: One line a row and seed.
+        list of dict: One line for each row and seed.
     """
     lines = []
     for record in experiment.records:
@@ -49,13 +49,13 @@ def _last(record):
 
 
 def draw_loss_curves(rows):
-    """Draw the training loss over epochs, one colour a row, as fig. 6 does.
+    """Draw the training loss over epochs, one colour for each row, as in fig. 6.
 
-    The loss is the mean over all workers and the iterations since the entry before.
-    Several seeds are several styles of line.
+    The loss is the mean over all workers and over the iterations since the previous entry.
+    Several seeds have different line styles.
 
     Args:
-        rows (dict): ``{row: list of Record}``, one record a seed.
+        rows (dict): ``{row: list of Record}``, one record for each seed.
 
     Returns:
         matplotlib.figure.Figure: The figure.

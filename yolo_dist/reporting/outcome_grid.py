@@ -21,14 +21,14 @@ _NO_RESULT = '#e6e6e6'
 
 
 def outcome(records, metric):
-    """How one cell of a study came out.
+    """Outcome of one cell of a study.
 
     Args:
-        records (list): One record a seed.
-        metric (str): The metric; ``None`` where it is not what the study asks for.
+        records (list): One record for each seed.
+        metric (str): The metric; ``None`` if the study does not use one.
 
     Returns:
-        tuple: Mean of the metric, ``None`` where no seed has it, and the text of the
+        tuple: Mean of the metric, ``None`` if no seed has a value, and the text of the
         cell: the number, ``overflow`` or ``diverged`` with the iteration, or a state.
     """
     mean, _ = mean_and_spread(metric_values(records, metric))
@@ -53,7 +53,7 @@ def _ending(record):
 
 
 def _first_overflow(record):
-    """Return iteration of the first log entry with overflowed elements, or ``None``."""
+    """Return the iteration of the first log entry with overflowed elements, or ``None``."""
     return next((entry['iteration'] for entry in record.log
                  if entry.get('overflowed_elements')), None)
 
@@ -74,7 +74,7 @@ def split_rows(rows):
 
 
 def outcome_table(rows, metric):
-    """Return the grid as a Markdown table: a setting, then its outcome at each K."""
+    """Return the grid as a Markdown table: a setting and its outcome at each K."""
     settings, n_workers, cells = split_rows(rows)
     return markdown_table(
         ['setting', *(f'K = {k}' for k in n_workers)],
@@ -88,17 +88,17 @@ def draw_outcome_grid(rows, metric):
 
     Args:
         rows (dict): ``{row: list of Record}``, rows named ``SETTING_kK``.
-        metric (str): The metric, %; ``None`` shows only what went through.
+        metric (str): The metric, %; ``None`` shows only which runs are done.
 
     Returns:
-        matplotlib.figure.Figure: The figure. What diverged is red, what has no
-        result (yet) grey, what is done without a metric green.
+        matplotlib.figure.Figure: The figure. Cells that diverged are red, cells without a
+        result (yet) grey, cells that are done without a metric green.
     """
     settings, n_workers, cells = split_rows(rows)
     figure, [axes] = create_figure(2.6 + 1.35 * len(n_workers), 1.5 + 0.55 * len(settings))
     values = np.full((len(settings), len(n_workers)), np.nan)
     outcomes = {cell: outcome(records, metric) for cell, records in cells.items()}
-    # Small sets do not reach 100 %: colours spread over what there is.
+    # Small sets do not reach 100 %. The colours span the values that occur.
     highest = max((mean for mean, _ in outcomes.values() if mean), default=100)
     for (setting, k), records in cells.items():
         i, j = settings.index(setting), n_workers.index(k)

@@ -1,7 +1,7 @@
-"""What the report says of each experiment: its tables, its figures, what to keep in mind.
+"""The pages of the report: tables, figures and notes for each experiment.
 
-:data:`PAGES` is the one place that knows which experiment is which figure of the paper: by
-the stem of its file. Any other experiment gets the comparison of numbers and the curves.
+Only :data:`PAGES` maps experiments to figures of the paper, by the stem of the experiment file.
+Any other experiment gets the comparison of numbers and the curves.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ from yolo_dist.reporting.tables import (
 )
 from yolo_dist.reporting.values import reported_values
 
-# The machine of the paper, whose printed speed-ups the speed-up model is fitted to.
+# The machine of the paper. The speed-up model is fitted to its printed speed-ups.
 PAPER_SITE = 'abci_2018'
 
 _LARGEST_PREDICTED = 4096
@@ -51,7 +51,7 @@ class Page:
         title: Its heading.
         blocks: Markdown: tables and paragraphs.
         figures: ``{name: matplotlib.figure.Figure}``.
-        csv: ``{name: list of dict}``, one line each.
+        csv: ``{name: list of dict}``, one dict for each line.
     """
 
     title: str
@@ -61,13 +61,13 @@ class Page:
 
 
 def general_page(experiments):
-    """All experiments that are no figure of the paper, in one table.
+    """Compare all experiments that are no figure of the paper in one table.
 
     Args:
-        experiments (list): Of :class:`~yolo_dist.runs.records.Experiment`.
+        experiments (list of ~yolo_dist.runs.records.Experiment): The experiments.
 
     Returns:
-        Page: With one figure of curves for each task that has a log.
+        Page: The page, with one figure of curves for each task that has a log.
     """
     records = [record for experiment in experiments for record in experiment.records]
     figures = {}
@@ -85,11 +85,11 @@ def create_page(experiment, site):
     """Return the page of an experiment of :data:`PAGES`.
 
     Args:
-        experiment (~yolo_dist.runs.records.Experiment): Its records.
+        experiment (~yolo_dist.runs.records.Experiment): The experiment with its records.
         site (~yolo_dist.config.sites.Site): The machine of the speed-up model.
 
     Returns:
-        Page: Its tables and figures.
+        Page: Tables and figures.
     """
     title, fill = PAGES[experiment.name]
     blocks, figures, lines = fill(experiment, site)
@@ -109,8 +109,8 @@ def _table_2(experiment, site):
 
 
 def _table_2_scaled_down(experiment, site):
-    # The paper's values are of another set, and stand in table2.yaml. A row stands for the one
-    # there that has as many times the workers of the smallest.
+    # The values of the paper belong to another set and stand in table2.yaml. A row here stands for
+    # the row there with the same ratio of workers to the smallest number of workers.
     ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
     theirs = {(config.model.name, config.workers): config.reported
               for config in (load_config(whole, row=row) for row in rows(whole))}
@@ -181,9 +181,9 @@ SPEED_UPS = [name for name, (_, fill) in PAGES.items() if fill is _speed_up]
 
 
 def _predictions(experiment, site):
-    """Lines of the speed-up model, and what must be said of them."""
+    """Lines of the speed-up model, and notes on them."""
     workload = paper_workloads(site.gpu)[experiment.name]
-    # Synthetic images have the same network and batch, so the same speed but for reading.
+    # Runs on synthetic images have the same network and batch. Only reading costs less.
     same_work = [record for record in experiment.records
                  if set(record.changed) <= {'data.n_synthetic_examples'}]
     one = measured_points(same_work).get(1)
@@ -219,7 +219,7 @@ def _predictions(experiment, site):
 
 
 def _notes(records):
-    """Return what a reader must know of the runs: other settings, bad ends, broken directories."""
+    """Return notes on the runs: other settings, bad ends, broken directories."""
     blocks = []
     changed = changed_settings_table(records)
     if changed:

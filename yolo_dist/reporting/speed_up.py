@@ -1,4 +1,4 @@
-"""Figs. 5 and 7: images per second, speed-up over one GPU, and where the time goes."""
+"""Figs. 5 and 7: images per second, speed-up over one GPU, and the parts of an iteration."""
 
 from typing import NamedTuple
 
@@ -25,11 +25,11 @@ _REST = ('rest', '0.8')
 
 
 class Prediction(NamedTuple):
-    """What a speed-up model says.
+    """Predictions of a speed-up model.
 
     Attributes:
-        key (str): For a column of a file.
-        label (str): For the legend.
+        key (str): Name of its column in a file.
+        label (str): Text of the legend.
         images_per_second (dict): ``{k: images / s}``, with k = 1.
     """
 
@@ -38,19 +38,19 @@ class Prediction(NamedTuple):
     images_per_second: dict
 
     def speed_up(self, n_workers):
-        """Over one worker."""
+        """Speed-up over one worker."""
         return self.images_per_second[n_workers] / self.images_per_second[1]
 
 
 def printed_points(folder):
-    """Speed-ups that the paper prints, as ``fig5.yaml`` and ``fig7.yaml`` of a folder have them.
+    """Speed-ups that the paper prints, read from ``fig5.yaml`` and ``fig7.yaml`` of a folder.
 
     Args:
         folder (pathlib.Path): The folder of the experiment files.
 
     Returns:
-        list: Of :class:`~yolo_dist.planning.speed_up_model.PrintedPoint`; the points of a file
-        that is not there are left out.
+        list of ~yolo_dist.planning.speed_up_model.PrintedPoint: The points, without those of a
+        missing file.
     """
     files = [path for figure in ('fig5', 'fig7') if (path := folder / f'{figure}.yaml').exists()]
     configs = [(path.stem, load_config(path, row=row)) for path in files for row in rows(path)]
@@ -59,16 +59,16 @@ def printed_points(folder):
 
 
 def measured_points(records):
-    """Speeds that k workers had on k processes.
+    """Measured speeds of k workers on k processes.
 
-    A run of k workers on fewer processes computes the same, but is not the speed of
-    k GPUs; it is left out.
+    A run of k workers on fewer processes computes the same but does not have the speed
+    of k GPUs. Such runs are left out.
 
     Args:
         records (list): Records of throughput runs.
 
     Returns:
-        dict: ``{k: Throughput}``; of several seeds the one with the median speed.
+        dict: ``{k: Throughput}``; with several seeds, the one with the median speed.
     """
     by_k = {}
     for record in records:
@@ -95,11 +95,11 @@ def speed_up_over(points, n_workers):
 
 
 def draw_speed_up(records, predictions):
-    """Draw images/s, speed-up and the parts of an iteration against k.
+    """Draw images/s, speed-up and the parts of an iteration over k.
 
     Args:
         records (list): Records of throughput runs, of all rows and seeds.
-        predictions (list): A :class:`Prediction` a line.
+        predictions (list): A :class:`Prediction` for each line.
 
     Returns:
         matplotlib.figure.Figure: The figure.
@@ -177,7 +177,7 @@ def _draw_parts(axes, points):
     totals = np.array([point.seconds_per_iteration.median for point in points.values()])
     heights = {key: np.array([point.phase_seconds.get(key, 0.0) for point in points.values()])
                for key in _PHASES}
-    # Phases are means over processes, an iteration lasts as long as that of the slowest one.
+    # Phases are means over processes. The time of an iteration is that of the slowest process.
     heights['rest'] = np.maximum(0, totals - sum(heights.values()))
     for key, height in heights.items():
         title, color = _PHASES.get(key, _REST)
@@ -192,11 +192,11 @@ def speed_up_table(records, predictions, gpus_per_node):
 
     Args:
         records (list): Records of throughput runs, of all rows and seeds.
-        predictions (list): A :class:`Prediction` a column.
+        predictions (list): A :class:`Prediction` for each column.
         gpus_per_node (int): GPUs of a node, for the efficiency against one node.
 
     Returns:
-        str: One line a number of workers.
+        str: One line for each number of workers.
     """
     points = measured_points(records)
     over_gpu, over_node = speed_up_over(points, 1), speed_up_over(points, gpus_per_node)
@@ -219,15 +219,15 @@ def speed_up_table(records, predictions, gpus_per_node):
 
 
 def speed_up_csv_lines(experiment, predictions):
-    """Return what is written to CSV of a throughput experiment: one line a row and seed.
+    """Return the CSV lines of a throughput experiment, one for each row and seed.
 
     Args:
-        experiment (~yolo_dist.runs.records.Experiment): Its records.
-        predictions (list): A :class:`Prediction` a column.
+        experiment (~yolo_dist.runs.records.Experiment): The experiment with its records.
+        predictions (list): A :class:`Prediction` for each column.
 
     Returns:
-        list of dict: Speeds are those of the run as it was; ``speed_up`` only where
-        each worker had a process of its own, and one of k = 1 was measured.
+        list of dict: Speeds are those of the actual run. ``speed_up`` is given only if each
+        worker had its own process and k = 1 was measured.
     """
     over_gpu = speed_up_over(measured_points(experiment.records), 1)
     lines = []

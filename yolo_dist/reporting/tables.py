@@ -44,13 +44,13 @@ def comparison_table(records):
     """Return the paper's numbers beside ours, as a Markdown table.
 
     Args:
-        records (list): One :class:`~yolo_dist.runs.records.Record` a run.
+        records (list): One :class:`~yolo_dist.runs.records.Record` for each run.
 
     Returns:
-        str: One line a run and metric, at least one a run, and one for the mean of
-        several seeds. "ours" is ``not run`` where the run was never started, and
-        ``-`` where it has no result (yet). What the paper does not print is ``-``
-        under "paper".
+        str: One line for each run and metric, at least one for each run, and one for the
+        mean of several seeds. "ours" is ``not run`` if the run was never started, and
+        ``-`` if it has no result (yet). "paper" is ``-`` for values that the paper does
+        not print.
     """
     by_row = {}
     for record in records:
@@ -77,15 +77,15 @@ def table_2(rows, metric, paper):
     """Return a table in the shape of the paper's Table 2: models down, numbers of GPUs across.
 
     Args:
-        rows (dict): ``{row: list of Record}``, one record a seed.
+        rows (dict): ``{row: list of Record}``, one record for each seed.
         metric (str): The metric to compare.
         paper (dict): ``{row: the paper's value}``.
 
     Returns:
         str: For each model the lines paper, ours and difference, with the mean and
-        the spread over seeds; a state such as ``not run`` where there is no result.
-        The line of differences is left out where the paper's values are not of
-        these experiments, as of scaled-down sets.
+        the spread over seeds, or a state such as ``not run`` if there is no result.
+        The line of differences is left out if the values of the paper belong to other
+        experiments, which is the case for scaled-down sets.
     """
     cells, batches = {}, {}
     for row, records in rows.items():
@@ -113,13 +113,13 @@ def table_2(rows, metric, paper):
 
 
 def changed_settings_table(records):
-    """Return settings in which runs were not what the experiment file says.
+    """Return the settings in which runs differ from the experiment file.
 
     Args:
         records (list): Records of one experiment.
 
     Returns:
-        str: A Markdown table; empty where all started runs are as the file has them.
+        str: A Markdown table; empty if all started runs have the settings of the file.
     """
     started = [record for record in records if record.is_started]
     by_key = {}
@@ -139,9 +139,9 @@ def write_csv(path, lines):
 
     Args:
         path (pathlib.Path): The file.
-        lines (list of dict): At least one; the keys of the first are the columns.
+        lines (list of dict): At least one line. The keys of the first line are the columns.
     """
-    # Unix line ends, so that the file is the same on all machines and in a diff.
+    # Unix line ends make the file the same on all machines.
     with open(path, 'w', encoding='utf-8', newline='') as file:
         writer = csv.DictWriter(file, list(lines[0]), lineterminator='\n')
         writer.writeheader()
@@ -149,16 +149,16 @@ def write_csv(path, lines):
 
 
 def metric_lines(experiment):
-    """Return what :func:`write_csv` writes of an experiment with metrics.
+    """Return the lines of an experiment with metrics for :func:`write_csv`.
 
     Args:
-        experiment (~yolo_dist.runs.records.Experiment): Its records.
+        experiment (~yolo_dist.runs.records.Experiment): The experiment with its records.
 
     Returns:
-        list of dict: For each metric and row a line a seed, and one whose ``seed`` is
-        ``mean``. ``spread`` is the sample standard deviation over the ``n_seeds``
-        that have a result; ``batch_percent`` the batch as a share of the training
-        set, known from a log; what is not known is empty.
+        list of dict: For each metric and row one line for each seed, and one whose ``seed``
+        is ``mean``. ``spread`` is the sample standard deviation over the ``n_seeds`` seeds
+        that have a result. ``batch_percent`` is the batch as a share of the training set,
+        taken from a log. Unknown values are empty.
     """
     metrics = metrics_of(experiment.records) or ['']
     return [line for row, records in experiment.rows().items() for metric in metrics

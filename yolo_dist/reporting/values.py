@@ -1,4 +1,4 @@
-"""How records are put into words and numbers, the same in all tables and figures."""
+"""Words and numbers for records, the same in all tables and figures."""
 
 import collections
 import json
@@ -19,10 +19,10 @@ def mean_and_spread(values):
     """Mean and sample standard deviation.
 
     Args:
-        values (list of float): One a seed.
+        values (list of float): One value for each seed.
 
     Returns:
-        tuple: ``(None, None)`` of none, and no spread of a single one.
+        tuple: Mean and spread; ``(None, None)`` without values; spread ``None`` with one value.
     """
     if not values:
         return None, None
@@ -30,7 +30,7 @@ def mean_and_spread(values):
 
 
 def reported(records, metric):
-    """Return the paper's value for a row; ``None`` where it printed none."""
+    """Return the paper's value for a row; ``None`` if the paper prints none."""
     return records[0].planned.reported.get(metric)
 
 
@@ -48,11 +48,11 @@ def metrics_of(records):
 
 
 def batch_percent(record, others=()):
-    """Batch of a run as a share of its training set, %; ``None`` if no log tells its size.
+    """Batch of a run as a share of its training set, %; ``None`` if no log has the size.
 
     Args:
         record (~yolo_dist.runs.records.Record): The run.
-        others (iterable): Records of runs on the same set, asked after ``record``.
+        others (iterable): Records of runs on the same set, used if ``record`` has no log.
     """
     sizes = (one.n_training_images for one in [record, *others])
     n_images = next((size for size in sizes if size), None)
@@ -65,27 +65,27 @@ def number(value, sign=''):
 
 
 def decimal(value):
-    """Return a number for a file: empty for none, enough digits for a small one."""
+    """Return a number for a file: empty for ``None``, with enough digits for a small number."""
     return '' if value is None else f'{value:.4g}' if abs(value) < 1 else f'{value:.2f}'
 
 
 def as_yaml(value):
-    """Return a setting as it stands in an experiment file, on one line."""
+    """Return a setting in the notation of an experiment file, on one line."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def changed_in_words(record):
-    """Return settings that are not those of the experiment file, ``key=value; ...``."""
+    """Return the settings that differ from the experiment file, ``key=value; ...``."""
     return '; '.join(f'{key}={as_yaml(run)}' for key, (_, run) in record.changed.items())
 
 
 def difference(ours, paper):
-    """Ours minus the paper's; ``None`` where either is missing."""
+    """Our value minus the paper's value; ``None`` if either is missing."""
     return None if None in (ours, paper) else ours - paper
 
 
 def state_in_words(record):
-    """State of a run, with its position while it is not at its end."""
+    """State of a run, with its epoch if the run is not at its end."""
     if record.state in ('running', 'stopped', 'dead') and record.epoch is not None:
         return (f'{record.state}, epoch {record.epoch:.1f} of '
                 f'{record.config.schedule.epochs:g}')
@@ -93,10 +93,10 @@ def state_in_words(record):
 
 
 def ours_in_words(records, metric):
-    """Return the result of a row: mean, spread and seeds; in words where it has none.
+    """Return the result of a row: mean, spread and seeds, or its state in words.
 
     Args:
-        records (list): One record a seed.
+        records (list): One record for each seed.
         metric (str): Name of the metric.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Signs of life of a run: ``heartbeat.jsonl``, by which a reader tells running from dead.
+"""Signs of life of a run in ``heartbeat.jsonl``: a reader can tell a running run from a dead one.
 
-Each process of a job rewrites its own line of the file every few seconds, in place, so that the
-file also says where each of them was last. The file is there while the run is.
+Each process of a job rewrites its own line of the file in place every few seconds. The line also
+says where the process is. The file exists while the run is running.
 """
 
 import functools
@@ -19,7 +19,7 @@ from yolo_dist.outside_files import read_file
 _NAME = 'heartbeat.jsonl'
 _LINE_BYTES = 1024
 
-# Where processes of other hosts say nothing for so long, they are dead. Twenty missed beats.
+# After this time without a sign of life, twenty missed beats, processes of other hosts are dead.
 DEAD_SECONDS = 200
 
 
@@ -29,11 +29,11 @@ class Beat(NamedTuple):
     Attributes:
         process (int): Its number in the job.
         host (str): Its host.
-        machine (str): What its process id belongs to: a start of a system and a container in it.
-        pid (int): Its process id there.
-        started (str): When it was started, in ticks of that system.
+        machine (str): The boot of a system, and the container in it, that ``pid`` belongs to.
+        pid (int): Its process id on that machine.
+        started (str): When the process was started, in ticks of that system.
         time (str): When the sign was given, by the clock of the host.
-        place (str): Where it was.
+        place (str): What the process was doing.
     """
 
     process: int
@@ -46,7 +46,7 @@ class Beat(NamedTuple):
 
 
 def begin_heartbeat(directory):
-    """Make the file anew, for the processes of this session."""
+    """Create a new file for the processes of this session."""
     (directory / _NAME).write_bytes(b'')
 
 
@@ -56,12 +56,12 @@ def end_heartbeat(directory):
 
 
 def write_beat(directory, process, place):
-    """Give a sign of life, where the heartbeat has begun and not ended.
+    """Give a sign of life, if the heartbeat has begun and not ended.
 
     Args:
         directory (pathlib.Path): The run directory.
         process (int): Number of this process.
-        place (str): Where it is.
+        place (str): What the process is doing.
     """
     beat = Beat(process, platform.node(), _machine(), os.getpid(), _started(os.getpid()),
                 time.strftime('%Y-%m-%dT%H:%M:%S%z'), ascii(place)[1:-1][:200])
@@ -72,7 +72,7 @@ def write_beat(directory, process, place):
         return
     try:
         os.pwrite(file, line, process * _LINE_BYTES)
-    except OSError:  # a full disk ends no run
+    except OSError:  # a full disk must not end the run
         pass
     finally:
         os.close(file)
@@ -82,7 +82,7 @@ def read_beats(directory):
     """Read the last sign of life of each process.
 
     Returns:
-        list of Beat: Of those that have given one; empty where there is no heartbeat.
+        list of Beat: One for each process that has given a sign; empty without a heartbeat.
     """
     try:
         lines = read_file(pathlib.Path(directory) / _NAME).decode(errors='replace').splitlines()
@@ -91,7 +91,7 @@ def read_beats(directory):
     beats = []
     for line in lines:
         try:
-            # A process that has said nothing yet leaves a gap of zeros.
+            # A process without a sign of life so far leaves a gap of zeros.
             beats.append(Beat(**json.loads(line.strip('\0'))))
         except (ValueError, TypeError, RecursionError):  # half written
             pass
@@ -101,14 +101,15 @@ def read_beats(directory):
 def is_dead(directory):
     """Whether the job that runs in a directory is gone.
 
-    A process of this machine is looked up. For those of other hosts the age of the file counts,
-    by the clock of the file system: a file that is made beside it tells the time, so that the
-    clocks of hosts may differ. Assumed is that the file system stamps files with one clock, as
-    NFS does, or that the hosts' clocks differ by less than ``DEAD_SECONDS``. In a directory in
-    which this process may not write its own clock counts, under the same assumption.
+    A process of this machine is looked up in the process table. For processes of other hosts the
+    age of the file decides. The age is measured with the clock of the file system: a new file
+    beside the heartbeat gives the present time. The clocks of hosts may therefore differ. This
+    assumes that the file system stamps all files with one clock, as NFS does, or that the clocks
+    of the hosts differ by less than ``DEAD_SECONDS``. If this process may not write into the
+    directory, it uses its own clock under the same assumption.
 
     Returns:
-        bool: False too where nothing can be known, as in a directory without a heartbeat.
+        bool: Also false if nothing can be known, for example without a heartbeat.
     """
     beats = read_beats(directory)
     if not beats:
@@ -122,7 +123,7 @@ def is_dead(directory):
 def _silent_seconds(directory):
     try:
         written = os.stat(directory / _NAME).st_mtime
-    except FileNotFoundError:  # it ends just now
+    except FileNotFoundError:  # the run is ending at this moment
         return 0.
     try:
         with tempfile.NamedTemporaryFile(dir=directory, prefix='.now.') as file:
@@ -133,12 +134,12 @@ def _silent_seconds(directory):
 
 @functools.cache
 def boot_id():
-    """Tell the start of this host's kernel from all others.
+    """Return an identifier of this boot of this host.
 
-    Hosts may share a name, starts of a kernel do not.
+    Hosts may share a name. Two boots never share an identifier.
 
     Returns:
-        str: An identifier; ``None`` where the system gives none.
+        str: The identifier; ``None`` if the system has none.
     """
     try:
         return pathlib.Path('/proc/sys/kernel/random/boot_id').read_text(encoding='utf-8').strip()
@@ -155,11 +156,11 @@ def _machine():
 
 
 def _started(pid):
-    """When a process of this machine was started; ``None`` where there is none."""
+    """When a process of this machine was started; ``None`` if there is no such process."""
     try:
         stat = pathlib.Path(f'/proc/{pid}/stat').read_text(encoding='utf-8', errors='replace')
     except OSError:
         return None
-    # The name, in brackets, may hold anything.
+    # The process name, in brackets, may contain any character.
     state, *fields = re.sub(r'.*\) ', '', stat, flags=re.DOTALL).split()
     return None if state == 'Z' else fields[18]

@@ -15,17 +15,18 @@ from yolo_dist.whole_files import cannot_write
 
 _SECONDS_BETWEEN_BEATS = 5
 _SECONDS_UNTIL_DEAD = 30
-# Of file systems without locks.
+# Errors of file systems without locks.
 _UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 class RunLock:
-    """The right to write into a run directory, which ends with its owner.
+    """The right to write into a run directory. It ends when its owner ends.
 
-    The kernel holds a lock on a file as long as its owner lives: within a host always, between
-    hosts on NFS, GPFS, and Lustre mounted with ``flock``. Elsewhere hosts do not see each
-    other's locks. The owner therefore touches the file every 5 seconds, and whoever gets the
-    lock of an owner on another host looks for 30 seconds whether it is touched.
+    The kernel holds a lock on a file as long as the owner lives. This always works within a
+    host. Between hosts it works on NFS, GPFS, and Lustre mounted with ``flock``. On other file
+    systems a host does not see the locks of other hosts. The owner therefore touches the file
+    every 5 seconds. A process that gets the lock of an owner on another host watches the file
+    for 30 seconds to see whether it is touched.
 
     Args:
         directory (pathlib.Path): The run directory.
@@ -39,11 +40,11 @@ class RunLock:
         self._is_released = threading.Event()
 
     def acquire(self):
-        """Take the lock; makes the directory, which :meth:`release` removes if it is empty.
+        """Take the lock and make the directory. :meth:`release` removes an empty directory.
 
         Raises:
-            InputError: If another job has it, whose host and process are named; or if the
-                directory cannot be written.
+            InputError: If another job has the lock (the message names its host and process), or
+                if the directory cannot be written.
         """
         self._made = [path for path in (self._directory, *self._directory.parents)
                       if not path.exists()]
@@ -61,7 +62,7 @@ class RunLock:
         threading.Thread(target=self._beat, daemon=True).start()
 
     def release(self):
-        """Give the lock back, if it was taken."""
+        """Release the lock if it was taken."""
         self._is_released.set()
         if self._file is not None:
             self._path.unlink(missing_ok=True)
@@ -70,7 +71,7 @@ class RunLock:
         for path in self._made:
             try:
                 path.rmdir()
-            except OSError:  # it is used
+            except OSError:  # the directory is not empty
                 break
 
     def _open_locked(self):
@@ -85,7 +86,7 @@ class RunLock:
                 if error.errno not in _UNSUPPORTED:
                     raise
                 is_supported = False
-            # The owner before may have removed the file while it was being opened.
+            # The previous owner may have removed the file while this process opened it.
             if self._path.exists() and os.fstat(file.fileno()).st_ino == self._path.stat().st_ino:
                 return file, is_supported
             file.close()
@@ -94,27 +95,27 @@ class RunLock:
         owner = _read(file)
         if not owner or is_supported and owner.get('boot') == _this_process()['boot']:
             return
-        print(f'{self._directory}: looking for {_SECONDS_UNTIL_DEAD} s whether the job of '
+        print(f'{self._directory}: checking for {_SECONDS_UNTIL_DEAD} s whether the job of '
               f'{owner.get("host")} is alive', flush=True)
         began_at, touched_at = time.monotonic(), self._path.stat().st_mtime_ns
         while time.monotonic() - began_at < _SECONDS_UNTIL_DEAD:
             time.sleep(_SECONDS_UNTIL_DEAD / 30)
-            with open(self._path, 'rb') as seen:  # opening asks the server, not its cache
+            with open(self._path, 'rb') as seen:  # opening reads from the server, not from a cache
                 if os.fstat(seen.fileno()).st_mtime_ns != touched_at:
                     raise self._taken(owner)
 
     def _taken(self, owner):
         return InputError(
             f'{self._directory}: another job writes here: process {owner.get("process")} on '
-            f'{owner.get("host")}, since {owner.get("since")}; wait for its end, end it, or name '
-            'another place with --results')
+            f'{owner.get("host")}, since {owner.get("since")}; wait until it ends, end it, or '
+            'name another place with --results')
 
     def _beat(self):
         while not self._is_released.wait(_SECONDS_BETWEEN_BEATS):
             try:
                 os.utime(self._path)
             except OSError:
-                pass  # released just now, or the disk is away: training says so
+                pass  # just released, or the disk is gone, which training reports
 
 
 def _this_process():
@@ -126,6 +127,6 @@ def _read(file):
     file.seek(0)
     try:
         owner = json.loads(file.read())
-    except (ValueError, RecursionError):  # empty: its owner is just writing it
+    except (ValueError, RecursionError):  # empty: its owner is writing it at this moment
         return {}
     return owner if isinstance(owner, dict) else {}

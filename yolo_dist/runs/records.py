@@ -1,4 +1,4 @@
-"""What result directories say about the runs of experiments."""
+"""Records of the runs of experiments, read from result directories."""
 
 import dataclasses
 import pathlib
@@ -25,7 +25,7 @@ class Quartiles(pydantic.BaseModel):
 
 
 class Throughput(pydantic.BaseModel):
-    """What ``throughput.json`` holds.
+    """Content of ``throughput.json``.
 
     ``phase_seconds`` maps input, forward_backward, allreduce and update to their
     seconds in an iteration.
@@ -39,7 +39,7 @@ class Throughput(pydantic.BaseModel):
 
     @property
     def is_of_whole_machine(self):
-        """Whether each worker had a process of its own: only then is it the speed of k GPUs."""
+        """Whether each worker had its own process. Only then this is the speed of k GPUs."""
         return self.n_processes == self.n_workers
 
 
@@ -48,21 +48,21 @@ class Record:
     """One run, whether or not it has been started.
 
     Attributes:
-        row (str): Row of the experiment; of a single run its name.
+        row (str): Row of the experiment, or the name of a single run.
         seed (int): Seed of the run.
-        planned: The run as the experiment file has it.
-        config: The run as it was (resolved); ``planned`` before it is started.
-        directory: Where its results are or would be.
-        state: ``'not run'``, the state of ``status.json``, ``'dead'`` where that is
-            ``running`` and the job is gone, or ``'half written'`` where it cannot be told.
-        reason: Why it diverged or failed; else empty.
+        planned: The run in the experiment file.
+        config: The actual run (resolved); ``planned`` before it is started.
+        directory: Its result directory, which may not exist yet.
+        state: ``'not run'``, the state of ``status.json``, ``'dead'`` if that is
+            ``running`` and the job is gone, or ``'half written'`` if it cannot be read.
+        reason: Why the run diverged or failed; else empty.
         metrics: Final ``{metric: value}``; empty until the run is done. A run
             that diverged has none.
         log: Entries of ``log.json``.
-        details: What lies behind its last evaluation; empty without one.
-        throughput (Throughput): Of a throughput run that has ended, else ``None``.
-        device: What it ran on last, in words; empty where that is not recorded.
-        problems: What is wrong with its directory, one sentence each.
+        details: Detailed results of its last evaluation; empty without one.
+        throughput (Throughput): Result of a throughput run that has ended, else ``None``.
+        device: The last device of the run, in words; empty if it is not recorded.
+        problems: Faults of its directory, one sentence each.
     """
 
     row: str
@@ -90,7 +90,7 @@ class Record:
 
     @property
     def n_training_images(self):
-        """Size of the training set, as the log's positions have it; ``None`` without any."""
+        """Size of the training set, computed from the log; ``None`` without log entries."""
         for entry in self.log:
             if entry.get('iteration') and entry.get('epoch_detail'):
                 return round(self.config.global_batch_size * entry['iteration']
@@ -99,7 +99,7 @@ class Record:
 
     @property
     def changed(self):
-        """Settings that are not the experiment's: ``{key: (as planned, as run)}``."""
+        """Settings that differ from the experiment: ``{key: (as planned, as run)}``."""
         planned = take_resolved(self.planned, self.config)
         found = {key: values for key, values in differences(planned, self.config).items()
                  if is_computed(key)}
@@ -110,11 +110,11 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """What one command-line argument stands for.
+    """The runs that one command-line argument stands for.
 
     Attributes:
         name: Stem of the experiment file, or name of the run in a run directory.
-        records: One :class:`Record` a row and seed, in the order of the file.
+        records: One :class:`Record` for each row and seed, in the order of the file.
         path: The experiment file; ``None`` for a run directory.
     """
 
@@ -123,7 +123,7 @@ class Experiment:
     path: pathlib.Path | None = None
 
     def rows(self):
-        """Record of each row, ``{row: list of Record}``, one a seed."""
+        """Return the records of each row, ``{row: list of Record}``, one for each seed."""
         by_row = {}
         for record in self.records:
             by_row.setdefault(record.row, []).append(record)
@@ -131,16 +131,16 @@ class Experiment:
 
 
 def read_record(directory, planned=None, *, row=None):
-    """Read one run directory; works while the run is going on.
+    """Read one run directory, also while the run is running.
 
     Args:
         directory (pathlib.Path): The run directory.
-        planned (~yolo_dist.config.RunConfig): The run of the experiment file;
-            ``None`` takes what the directory says.
+        planned (~yolo_dist.config.RunConfig): The run in the experiment file;
+            ``None`` takes the run in the directory.
         row (str): Row of the experiment; ``None`` takes the name of the run.
 
     Returns:
-        Record: What the directory says. Broken files are named in ``problems``.
+        Record: Content of the directory. ``problems`` names broken files.
 
     Raises:
         InputError: If there is neither a run nor ``planned``.
@@ -203,8 +203,8 @@ def _is_count(value):
 def _read_status(directory):
     status = read_status(directory)
     if status is None:
-        raise InputError(f'{directory}/status.json: is missing; the run was ended before it had '
-                         'written it')
+        raise InputError(f'{directory}/status.json: is missing; the run ended before it wrote '
+                         'this file')
     return status
 
 
@@ -236,8 +236,8 @@ def _read_device(path):
 def find_experiment(experiment_or_run, results):
     """Read all runs that a command-line argument stands for.
 
-    Of a sweep these are its rows with the seeds that belong to it, and what other
-    seeds were run.
+    For a sweep these are its rows with the seeds of the sweep, and all other seeds
+    that were run.
 
     Args:
         experiment_or_run (str): A run directory or an experiment file.

@@ -1,24 +1,24 @@
-"""The result directory of a run: what it holds, and how it stays whole.
+"""The result directory of a run: its files, which are written whole or not at all.
 
 ==========================  ====================================================
 ``config.yaml``             the resolved experiment; ``train`` accepts it as one
 ``class_names.txt``         the classes in label order, one a line, UTF-8
-``data_check.txt``          what the check of the data found and left out, if anything
+``data_check.txt``          faults that the check of the data found, and skipped examples
 ``environment.json``        versions, host, commit and command of each session
 ``status.json``             state of the run: running, stopped, done, diverged,
                             failed; position; final metrics
-``heartbeat.jsonl``         where each process is, while the run is going on
-``log.json``                one entry a report (Chainer's ``LogReport``)
+``heartbeat.jsonl``         where each process is, while the run is running
+``log.json``                one entry for each report (Chainer's ``LogReport``)
 ``snapshot_iter_N.npz``     whole state of training, the last few
 ``weights_best.npz``        model of the best evaluation
 ``weights_final.npz``       model at the end
-``throughput.json``         speed, of a throughput run
+``throughput.json``         speed of a throughput run
 ``diverged_after_iter_N``   state when numbers were no longer finite, for inspection
 ``curves.png``              learning curves so far
 ``evaluation.json``         metrics of the last evaluation: at the end of training,
                             or by ``evaluate``
-``evaluation/``             what lies behind them: ``details.json``; by ``evaluate``
-                            also figures, each as PNG and SVG
+``evaluation/``             details of these metrics: ``details.json``; ``evaluate``
+                            adds figures, each as PNG and SVG
 ``tensorboard/``            event files of ``train --tensorboard``
 ==========================  ====================================================
 """
@@ -40,14 +40,18 @@ from yolo_dist.outside_files import read_file
 from yolo_dist.runs.heartbeat import begin_heartbeat
 from yolo_dist.whole_files import make_folder, write_whole
 
-# Keys that say where things lie, how fast they are read and how a run is watched: what is
-# computed does not depend on them. All others do not change on a resume, and the report names
-# them where they are not the experiment's.
+# Keys for places of files, speed of reading and watching of a run. The computed result does not
+# depend on them. All other keys must not change on a resume, and the report names those that
+# differ from the experiment.
 _NOT_COMPUTED = {'name', 'data.root', 'data.on_bad_example', 'data.n_loader_processes',
                  'data.evaluation.batch_size',
                  'run.stop_after_epochs', 'run.evaluate_every_epochs',
                  'run.snapshot_every_epochs', 'run.keep_snapshots', 'run.log_every_iterations',
                  'run.watchdog_seconds'}
+
+# What an experiment may leave to its training set: section, key, and the value that does.
+_RESOLVED = (('model', 'anchors', 'fit'), ('model', 'n_class', None),
+             ('data', 'class_names', None))
 
 CLASS_NAMES = 'class_names.txt'
 
@@ -56,7 +60,7 @@ def is_computed(key):
     """Whether a key of the experiment file decides what is computed.
 
     Args:
-        key (str): Dotted, as :func:`~yolo_dist.config.differences` names it.
+        key (str): Dotted key in the form of :func:`~yolo_dist.config.differences`.
 
     Returns:
         bool: False for keys that may change between the sessions of one run.
@@ -65,21 +69,26 @@ def is_computed(key):
 
 
 def take_resolved(config, stored):
-    """Take over what a run has left to its training set, as its first session has found it.
+    """Take over the values that the first session of a run found in its training set.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run as the experiment file has it.
-        stored (~yolo_dist.config.RunConfig): The run as its directory has it.
+        stored (~yolo_dist.config.RunConfig): The same run with what was found, as its directory
+            or another process has it.
 
     Returns:
-        ~yolo_dist.config.RunConfig: ``config``, with the stored anchors for
-        ``model.anchors: fit``.
+        ~yolo_dist.config.RunConfig: ``config``, with the stored ``model.anchors`` for ``fit``, and
+        the stored ``model.n_class`` and ``data.class_names`` where neither is given.
     """
-    anchors = getattr(stored.model, 'anchors', None)
-    if anchors is None or getattr(config.model, 'anchors', None) != 'fit':
-        return config
-    return config.model_copy(
-        update={'model': config.model.model_copy(update={'anchors': anchors})})
+    n_class = config.model.n_class
+    for section, key, left_open in _RESOLVED:
+        if key == 'class_names' and n_class is not None:  # null stands for the classes of VOC
+            continue
+        ours, theirs = getattr(config, section), getattr(stored, section)
+        found = getattr(theirs, key, None)
+        if found is not None and getattr(ours, key, None) == left_open and hasattr(ours, key):
+            config = config.model_copy(update={section: ours.model_copy(update={key: found})})
+    return config
 
 
 def run_directory(results, config):
@@ -140,11 +149,11 @@ def read_status(directory):
 
 
 def write_details(folder, details):
-    """Write ``details.json`` into a folder that then holds nothing of an earlier evaluation.
+    """Write ``details.json`` into a folder, from which everything else is removed first.
 
     Args:
         folder (pathlib.Path): ``evaluation/`` of a run directory.
-        details (dict): For JSON.
+        details (dict): Content that JSON can hold.
 
     Returns:
         dict: ``details``.
@@ -162,7 +171,7 @@ def save_npz(path, target):
 
 
 def snapshot_files(directory):
-    """Snapshots of a run directory, whole or not.
+    """Snapshots of a run directory, complete or damaged.
 
     Args:
         directory (str or ~pathlib.Path): The directory.
@@ -176,17 +185,17 @@ def snapshot_files(directory):
 
 
 def find_weights(run):
-    """Choose what to evaluate.
+    """Choose the file to evaluate.
 
     Args:
         run (str): A run directory, or a weights or snapshot file inside one.
 
     Returns:
-        tuple of pathlib.Path: File to load and run directory. Of a directory the
-        final weights, else the latest snapshot.
+        tuple of pathlib.Path: File to load and run directory. For a directory the file is
+        the final weights, or else the latest snapshot.
 
     Raises:
-        InputError: If there is no run, or nothing to load.
+        InputError: If there is no run or no file to load.
     """
     run = pathlib.Path(run)
     if not run.exists():
@@ -207,7 +216,7 @@ def find_weights(run):
     return weights, directory
 
 
-# What a job that was killed was writing: `write_whole`, and in version 0.1 Chainer.
+# Unfinished files of a killed job, from `write_whole`, or from Chainer in version 0.1.
 _LEFT_OVER = re.compile(r'\..+\.(npz|json|yaml|png)\.[^.]+|tmpsnapshot_iter_.*|log\.json.+')
 
 
@@ -226,7 +235,7 @@ class RunDirectory:
     Args:
         path (pathlib.Path): The directory.
         config (~yolo_dist.config.RunConfig): The run.
-        n_processes (int): P of this session; ``None`` to look only.
+        n_processes (int): P of this session; ``None`` for reading only.
     """
 
     def __init__(self, path, config, *, n_processes=None):
@@ -235,12 +244,12 @@ class RunDirectory:
         self.n_processes = n_processes
 
     def resolved(self):
-        """Return the run as :func:`take_resolved` gives it, where it was begun before."""
+        """Return the run, after :func:`take_resolved` if it was begun before."""
         stored = self.path / 'config.yaml'
         return take_resolved(self.config, load_config(stored)) if stored.exists() else self.config
 
     def check(self, *, resume):
-        """Check that the run may start here; changes nothing.
+        """Check that the run may start here. Change nothing.
 
         Raises:
             InputError: If the directory holds a run and ``resume`` is false, or
@@ -259,6 +268,10 @@ class RunDirectory:
         if changed:
             lines = [f'  {key}: {then!r} then, {now!r} now'
                      for key, (now, then) in sorted(changed.items())]
+            final = self.path / 'weights_final.npz'
+            if final.exists():
+                lines.append('a new run can start from its weights: give another name, and '
+                             f'model.pretrained: {final}')
             raise InputError(f'{self.path} holds a run of another configuration, which --resume '
                              'cannot go on with:\n' + '\n'.join(lines))
 
@@ -268,15 +281,15 @@ class RunDirectory:
         return status and status['state']
 
     def open(self, class_names, *, n_weight_bytes):
-        """Make the directory and records what is about to run.
+        """Make the directory and record the run that is about to start.
 
         Args:
             class_names (sequence of str): Classes of the training set, in label order.
             n_weight_bytes (int): Size of the weights.
 
         Raises:
-            InputError: If the disk has not the room for what the run will keep, or the directory
-                cannot be written.
+            InputError: If the disk has no room for the files of the run, or the directory cannot
+                be written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         _remove_left_overs(self.path)
@@ -296,7 +309,7 @@ class RunDirectory:
     def _check_room(self, n_weight_bytes):
         if self.config.run.measure is not None:
             return
-        # A snapshot holds weights and momentum, and a new one is whole before an old one goes.
+        # A snapshot holds weights and momentum. An old one is removed after the new one is whole.
         needed = n_weight_bytes * (2 * (self.config.run.keep_snapshots + 1) + 2)
         needed -= sum(path.stat().st_size for path in self.path.glob('*.npz'))
         free = shutil.disk_usage(self.path).free
@@ -307,24 +320,24 @@ class RunDirectory:
                 'fewer with run.keep_snapshots, or name another place with --results')
 
     def write_throughput(self, figures):
-        """Record what a throughput run measured."""
+        """Record the result of a throughput run."""
         write_json(self.path / 'throughput.json', figures)
 
     def write_evaluation(self, metrics, details):
-        """Record the evaluation at the end of training and the numbers behind it."""
+        """Record the evaluation at the end of training and its details."""
         write_json(self.path / 'evaluation.json', {
             'weights': 'weights_final.npz', 'overrides': [], 'n_processes': self.n_processes,
             **metrics})
         write_details(self.path / 'evaluation', details)
 
     def write_failure(self, reason):
-        """Record that the run has failed, also where no new file can be written."""
+        """Record that the run has failed, even if no new file can be written."""
         try:
             self.write_status('failed', reason=reason)
         except InputError:
             with contextlib.suppress(OSError), open(self.path / 'status.json', 'r+',
                                                      encoding='utf-8') as file:
-                # The room of the old text; that of a short one is enough.
+                # The old text is overwritten in place. A short text fits into it.
                 file.write(json.dumps({'state': 'failed', 'reason': reason[:200]}))
                 file.truncate()
 

@@ -1,4 +1,4 @@
-"""Snapshots of a run: whose they are, which one is whole, how they are read."""
+"""Snapshots of a run: their identity, the choice of a whole one, and reading."""
 import hashlib
 import json
 import pathlib
@@ -12,22 +12,22 @@ from yolo_dist.errors import InputError
 from yolo_dist.links import read_npz
 from yolo_dist.runs.run_directory import is_computed, snapshot_files
 
-# Where the trainer's snapshot holds what :func:`identity` returned, and what was reported in its
-# iteration so far, both as text.
+# Keys of the trainer's snapshot for the result of :func:`identity` and for the values reported in
+# its iteration so far. Both are text.
 _IDENTITY = 'extensions/RunIdentity/identity'
 _OBSERVATION = 'extensions/Snapshot/observation'
 
 
 def identity(config):
-    """Return what makes a run this run and no other.
+    """Return the identity of a run.
 
     Args:
         config (~yolo_dist.config.RunConfig): The run.
 
     Returns:
-        ndarray: uint8, the text of its name and of all keys that decide what is computed.
+        ndarray: uint8, the text of its name and of all keys that decide the computed result.
     """
-    # An optional key that is not used was not known to older snapshots.
+    # Older snapshots do not have the optional keys. Unused ones are therefore left out.
     every_key = {key: value for key, (value, _) in differences(config, None).items()
                  if key not in OPTIONAL_KEYS or value != OPTIONAL_KEYS[key]}
     computed = {key: value for key, value in every_key.items()
@@ -43,12 +43,12 @@ def find_whole_snapshot(directory, config):
         config (~yolo_dist.config.RunConfig): The run.
 
     Returns:
-        tuple: The file, ``None`` where the run never wrote one; and a list of lines that say
-        which later ones were passed over, and why.
+        tuple: The file, or ``None`` if the run never wrote one; and a list of lines that say
+        which later snapshots were skipped, and why.
 
     Raises:
-        InputError: If there are snapshots, but none that is whole, or the latest whole one is
-            of another run.
+        InputError: If there are snapshots but none is whole, or the latest whole one belongs to
+            another run.
     """
     passed_over = []
     for path in snapshot_files(directory):
@@ -67,13 +67,13 @@ def find_whole_snapshot(directory, config):
 
 
 def describe_npz(path):
-    """Describe an npz file by the check sums that it holds of its arrays; reads nothing else.
+    """Describe an npz file by the checksums of its arrays, which it contains. Read nothing else.
 
     Args:
         path (pathlib.Path): The file.
 
     Returns:
-        str: Its name and a digest, its size if it is another file, or why it cannot be read.
+        str: Its name and a digest, its size if it is not npz, or why it cannot be read.
     """
     path = pathlib.Path(path)
     try:
@@ -94,25 +94,26 @@ def _check_identity(path, found, expected):
         then, now = (json.loads(text.tobytes()) for text in (found, expected))
         lines = [f'  {key}: {then.get(key)!r} in the snapshot, {now.get(key)!r} in this run'
                  for key in sorted(then | now) if then.get(key) != now.get(key)]
-    except Exception:  # text of somebody else
-        lines = ['  it does not say of which']
+    except Exception:  # text of another program
+        lines = ['  the snapshot does not name that run']
     raise InputError(f'{path}: is a snapshot of another run; remove it, or resume that run:\n'
                      + '\n'.join(lines))
 
 
 def load_snapshot(path, trainer):
-    """Put a snapshot's state into a trainer, in any process.
+    """Load a snapshot into a trainer, in any process.
 
     Args:
-        path (pathlib.Path): A file that the root's snapshot extension wrote.
-        trainer (chainer.training.Trainer): Of the same run.
+        path (pathlib.Path): A file that the snapshot extension of the root wrote.
+        trainer (chainer.training.Trainer): A trainer of the same run.
 
     Returns:
-        dict: What was reported in its iteration so far, ``{name: value}``; what is done after a
-        snapshot is still to be done then. ``None`` where nothing is: version 0.1 did it first.
+        dict: The values reported in the iteration of the snapshot so far, ``{name: value}``. The
+        caller must then do the work that follows a snapshot. ``None`` if there is no such work:
+        version 0.1 did it before the snapshot.
 
     Raises:
-        InputError: If the file cannot be read, or holds another model's or optimizer's arrays.
+        InputError: If the file cannot be read, or holds arrays of another model or optimizer.
     """
     arrays = read_npz(path)
     arrays.pop(_IDENTITY, None)
@@ -124,6 +125,6 @@ def load_snapshot(path, trainer):
         raise InputError(f'{path}: has no array {error}; expected a snapshot of the same model '
                          'and optimizer') from None
     except Exception as error:
-        raise InputError(f'{path}: an array has not the shape, type or content that this run '
-                         f'expects ({error}); expected a snapshot of the same model and optimizer'
-                         ) from error
+        raise InputError(f'{path}: an array does not have the shape, type or content that this '
+                         f'run expects ({error}); expected a snapshot of the same model and '
+                         'optimizer') from error

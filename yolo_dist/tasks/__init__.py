@@ -3,14 +3,15 @@
 Each task is a module with the same names:
 
 ``METRIC``                          the number that chooses the best weights
+``find_classes(config)``            the run with the names and the number of its classes, and lines
+                                    for the log where they are those of the training set
 ``load_datasets(config)``           training and held-out set, raw
-``resolve(config, train)``          the run with what it leaves to the training set, and a line for
-                                    the log for each such key; ``None`` for ``train``: only the
-                                    shape of the network counts
+``resolve(config, train)``          the run with all that it leaves to the training set, and lines
+                                    for the log; ``None`` for ``train``: only the shape of the
+                                    network counts
 ``load_held_out(config)``           the held-out set alone, where the training set is not there
 ``create_transform(config)``        augmentation of one training example
 ``build_model(config)``             the link, freshly initialised
-``load_pretrained(config, model)``  puts the weights of ``model.pretrained`` into it
 ``build_train_chain(config, model)``  the link that returns the loss
 ``convert(batch, device)``          examples -> arguments of the train chain
 ``evaluate(config, model, val, comm, device)``  metrics on the held-out set; at the root also
@@ -38,9 +39,11 @@ from yolo_dist.tasks.data_check import (
     check_data,
     n_skipped,
 )
+from yolo_dist.tasks.pretrained import load_pretrained
 
 __all__ = [
-    'HELD_OUT', 'LISTING', 'TRAINING', 'add_skipped', 'check_data', 'get_task', 'n_skipped',
+    'HELD_OUT', 'LISTING', 'TRAINING', 'add_skipped', 'check_data', 'get_task',
+    'load_pretrained', 'n_skipped',
 ]
 
 _TASKS = {'classification': classification, 'detection': detection}

@@ -15,14 +15,13 @@ from yolo_dist.drawing import (
     drawable_name,
     spread_indices,
 )
-from yolo_dist.errors import InputError
+from yolo_dist.errors import InputError, in_short
 from yolo_dist.evaluators import (
     classification_details,
     evaluate_classification,
     worst_confusions,
 )
-from yolo_dist.formats import read_any_weights
-from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53, load_weights
+from yolo_dist.links import ClassificationTrainChain, Darknet19, Darknet53
 from yolo_dist.transforms import ClassificationTrainTransform, centre_crop
 
 METRIC = 'top1_accuracy_percent'
@@ -31,6 +30,20 @@ METRIC = 'top1_accuracy_percent'
 _N_BEST = 5
 
 _LINKS = {'darknet19': Darknet19, 'darknet53': Darknet53}
+
+
+def find_classes(config):
+    """Count the classes of the training set where ``model.n_class`` is not given."""
+    data = config.data
+    if config.model.n_class is not None:
+        return config, []
+    if data.n_synthetic_examples is not None:
+        raise InputError('model.n_class: is not given, and synthetic images have no names of '
+                         'classes; give it')
+    names = load_imagenet(data.root, data.train, ignore_classes=data.ignore_classes).class_names
+    section = config.model.model_copy(update={'n_class': len(names)})
+    return config.model_copy(update={'model': section}), [
+        f'classes found in the training set: {in_short(names, 20)}']
 
 
 def load_datasets(config):
@@ -47,8 +60,8 @@ def load_datasets(config):
 
 
 def resolve(config, train):
-    """Nothing is left to the training set."""
-    return config, []
+    """Count the classes."""
+    return find_classes(config)
 
 
 def load_held_out(config):
@@ -70,7 +83,7 @@ def load_held_out(config):
 
 
 def _check_n_class(config, dataset, source, more=''):
-    if len(dataset.class_names) != config.model.n_class:
+    if config.model.n_class not in (None, len(dataset.class_names)):
         raise InputError(
             f'model.n_class: found {config.model.n_class}, but {config.data.root}/{source} has '
             f'{len(dataset.class_names)} classes{more}')
@@ -87,12 +100,6 @@ def build_model(config):
     model = _LINKS[section.name](section.n_class, width=section.width, bn_decay=section.bn_decay)
     model.insize = config.data.evaluation.input_size_px
     return model
-
-
-def load_pretrained(config, model):
-    """Load weights of the same link, as the 448 px stage needs them (sec. 2.3)."""
-    path = config.model.pretrained
-    load_weights(model, path, weights=read_any_weights(path, width=config.model.width))
 
 
 def build_train_chain(config, model):

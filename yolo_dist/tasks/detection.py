@@ -6,6 +6,7 @@ from os.path import basename as file_name
 import numpy as np
 
 from yolo_dist.datasets import (
+    VOC_CLASS_NAMES,
     SyntheticDetection,
     VOCDetectionDataset,
     box_sizes,
@@ -22,7 +23,7 @@ from yolo_dist.drawing import (
     draw_sheet,
     spread_indices,
 )
-from yolo_dist.errors import InputError
+from yolo_dist.errors import InputError, in_short
 from yolo_dist.evaluators import (
     FALSE,
     coco_metrics,
@@ -33,8 +34,7 @@ from yolo_dist.evaluators import (
     worst_false_positives,
     worst_misses,
 )
-from yolo_dist.formats import read_any_weights
-from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3, load_backbone
+from yolo_dist.links import YOLOTrainChain, YOLOv2, YOLOv3
 from yolo_dist.transforms import DetectionTrainTransform
 
 METRIC = 'map_percent'
@@ -47,8 +47,30 @@ _N_MISTAKES = 20
 _LINKS = {'yolo_v2': YOLOv2, 'yolo_v3': YOLOv3}
 
 
+def find_classes(config):
+    """Find the classes of the training set where no number of classes is given."""
+    if config.model.n_class is not None:
+        return config, []
+    data, lines = config.data, []
+    names = data.class_names
+    if names is None and data.n_synthetic_examples is not None:
+        names = list(VOC_CLASS_NAMES)
+    elif names is None:
+        counts = VOCDetectionDataset(data.root, data.train).count_classes()
+        names = sorted(counts.keys() - {*data.ignore_classes})
+        if not names:
+            raise InputError(f'{data.root}: no object of a class is in the training set, so there '
+                             'is nothing to learn; expected annotations with objects')
+        lines = ['classes found in the training set: ' + ', '.join(
+            f'{name} ({counts[name]:,})' for name in names)]
+    return config.model_copy(update={
+        'data': data.model_copy(update={'class_names': names}),
+        'model': config.model.model_copy(update={'n_class': len(names)})}), lines
+
+
 def load_datasets(config):
     """Open both sets, each the union of its splits."""
+    config, _ = find_classes(config)
     data = config.data
     if data.n_synthetic_examples is not None:
         train = val = _load(config, None)
@@ -58,17 +80,18 @@ def load_datasets(config):
 
 
 def resolve(config, train):
-    """Fit ``model.anchors: fit`` to the training set at the network's input size."""
+    """Find the classes, and fit ``model.anchors: fit`` at the network's input size."""
+    config, lines = find_classes(config)
     section = config.model
     if section.anchors != 'fit':
-        return config, []
-    link, anchors, lines = _LINKS[section.name], None, []
+        return config, lines
+    link, anchors = _LINKS[section.name], None
     if train is not None:
         sizes = box_sizes(map(train.read_boxes, range(len(train))), config.data.input_size_px)
         fitted = fit_anchors(sizes, link.n_anchors)
         anchors = link.arrange_anchors(fitted)
-        lines = [f'anchors fitted to {len(sizes):,} boxes, mean IoU '
-                 f'{mean_iou(sizes, fitted):.3f}: {anchors}']
+        lines += [f'anchors fitted to {len(sizes):,} boxes, mean IoU '
+                  f'{mean_iou(sizes, fitted):.3f}: {anchors}']
     section = section.model_copy(update={'anchors': anchors})
     return config.model_copy(update={'model': section}), lines
 
@@ -86,9 +109,11 @@ def _load(config, splits):
         dataset = VOCDetectionDataset(
             data.root, splits, data.class_names, invalid_boxes=data.invalid_boxes,
             ignore_classes=data.ignore_classes)
-    if len(dataset.class_names) != config.model.n_class:
-        raise InputError(f'model.n_class: found {config.model.n_class}, but data.class_names has '
-                         f'{len(dataset.class_names)} names')
+    if config.model.n_class not in (None, len(dataset.class_names)):
+        raise InputError(f'model.n_class: found {config.model.n_class}, but there are '
+                         f'{len(dataset.class_names)} class names '
+                         f'({in_short(dataset.class_names, 5)}); leave n_class out, or list the '
+                         'names in data.class_names')
     return dataset
 
 
@@ -119,12 +144,6 @@ def build_model(config):
     model.score_thresh = config.data.evaluation.score_thresh
     model.nms_thresh = config.data.evaluation.nms_thresh
     return model
-
-
-def load_pretrained(config, model):
-    """Load a classifier's convolutions into the feature extractor (sec. 2.3)."""
-    path = config.model.pretrained
-    load_backbone(model, path, weights=read_any_weights(path, width=config.model.width))
 
 
 def build_train_chain(config, model):

@@ -1,1 +1,1 @@
-"""From the sampler to the trainer: what happens in each iteration, and beside it."""
+"""Training, from the sampler to the trainer: the iteration, and the work beside it."""

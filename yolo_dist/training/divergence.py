@@ -1,4 +1,4 @@
-"""What is said where training meets numbers that are not finite."""
+"""The test for numbers that are not finite, and the error that ends training."""
 
 import platform
 
@@ -11,22 +11,22 @@ def is_finite(array):
     """Whether all elements of an array are finite numbers.
 
     Args:
-        array (ndarray): Of floating-point numbers, on any device.
+        array (ndarray): Floating-point numbers, on any device.
 
     Returns:
-        bool: The answer; one pass over the array where it is true.
+        bool: The answer. It takes one pass over the array if it is true.
     """
     flat = array.reshape(-1)
-    # A sum of squares may overflow where no element does.
+    # A sum of squares may overflow although every element is finite.
     return bool(np.isfinite(float(flat.dot(flat))) or (abs(flat) < np.inf).all())
 
 
 def raise_diverged(what, own, *, comm, updater, iteration):
-    """End training in all processes, which tell each other what each of them has seen. Collective.
+    """End training in all processes, with the findings of each process. Collective.
 
     Args:
-        what (str): What is not finite, as all processes see it.
-        own (str): What is not finite in this process; empty: nothing.
+        what (str): The first part of the message, the same in all processes.
+        own (str): The values of this process that are not finite; empty if there are none.
         comm (chainermn.CommunicatorBase): The communicator.
         updater (~yolo_dist.training.updater.TrainUpdater): The updater.
         iteration (int): The iteration, from 1.
@@ -39,4 +39,4 @@ def raise_diverged(what, own, *, comm, updater, iteration):
     raise TrainingDiverged(
         f'{what} at iteration {iteration} (epoch {updater.epoch_detail_at(iteration):.2f}, '
         f'learning rate {updater.get_optimizer("main").lr:g}); '
-        + (in_short(places) or 'no loss and no gradient of a single process is'))
+        + (in_short(places) or 'all losses and gradients of single processes are finite'))

@@ -9,9 +9,9 @@ _MMAP_BYTES = 32 << 20  # the largest that glibc takes
 def keep_freed_memory():
     """Let this process keep what it frees, up to 256 MB, for the next array of that size.
 
-    By default glibc returns arrays of more than some hundred kilobytes to the system as they are
-    freed, and the next image pays for its pages again: up to half of the time of decoding and
-    augmenting. Other C libraries are left as they are.
+    By default glibc returns arrays of more than some hundred kilobytes to the system when they are
+    freed. The system must then provide new pages for the next image, which takes up to half of the
+    time of decoding and augmenting. Other C libraries are not changed.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:

@@ -11,13 +11,13 @@ from yolo_dist.training.watchdog import progress
 
 
 class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
-    """Hands an error on as an example: it is raised where the example is used."""
+    """Returns an error as an example. The error is raised where the example is used."""
 
     def __init__(self, dataset):
         self._dataset = dataset
 
     def __setstate__(self, state):
-        # Who gets a copy is a loader process: one of many, each at work on an image of its own.
+        # The copy is for a loader process: one of many, each of which works on another image.
         limit_threads(1)
         keep_freed_memory()
         self.__dict__.update(state)
@@ -41,7 +41,7 @@ def _raise_errors(batch):
     return batch
 
 
-# Shared memory for an example of an evaluation, whose images have any size.
+# Shared memory for an example of an evaluation. Images have any size there.
 _EVALUATION_EXAMPLE_BYTES = 2 ** 20
 
 
@@ -55,8 +55,8 @@ def _read_in_order(dataset, batch_size, n_loader_processes, example_bytes):
 class StreamIterator(chainer.dataset.Iterator):
     """Minibatches of a training stream, one for each worker in turn.
 
-    Its only state is the iteration, so a snapshot taken with one number of
-    processes goes on with another.
+    Its only state is the iteration. A snapshot that was taken with one number of
+    processes can therefore be resumed with another.
 
     Args:
         stream (~yolo_dist.training.sampler.TrainingStream): What to read.
@@ -71,7 +71,7 @@ class StreamIterator(chainer.dataset.Iterator):
 
     @property
     def iteration(self):
-        """Training iterations whose batches of all workers have been read."""
+        """Number of training iterations whose batches have been read for all workers."""
         return self._n_batches // len(self._stream.workers)
 
     def __next__(self):

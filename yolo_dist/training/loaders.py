@@ -1,4 +1,4 @@
-"""Processes that read examples ahead of training, and what tells that one of them is gone."""
+"""Processes that read examples ahead of training, and the detection of their loss."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ from chainer.iterators.multiprocess_iterator import _pack, _unpack
 
 from yolo_dist.errors import ProcessLost
 
-# How many batches are being read or wait to be taken.
+# Number of batches that are being read or wait to be used.
 _N_AHEAD = 3
 
 
@@ -21,15 +21,15 @@ class Loaders:
     """Batches of a dataset, once and in order, read ahead by processes.
 
     Loader ``l`` of ``L`` reads the examples ``l``, ``l + L``, ... Arrays come back through shared
-    memory. There is no lock between processes, so that each can be killed at any time and leaves
-    nothing in ``/dev/shm``. ``MultiprocessIterator`` waits for ever for a loader that is gone.
+    memory. There is no lock between processes. Each can therefore be killed at any time and leaves
+    nothing in ``/dev/shm``. ``MultiprocessIterator`` would wait for ever for a dead loader.
 
     Args:
         dataset: A Chainer dataset that can be pickled and raises nothing.
         batch_size (int): Size of all batches but the last.
         n_processes (int): Number of loaders, L.
-        example_bytes (int): Shared memory for the arrays of an example. An array that finds no
-            room comes through a pipe, which is slower.
+        example_bytes (int): Shared memory for the arrays of an example. An array that does not
+            fit comes through a pipe, which is slower.
 
     Raises:
         ProcessLost: From ``next``, if a loader is gone.
@@ -103,13 +103,13 @@ class Loaders:
 def _cause(exitcode):
     if exitcode is None:
         return 'no longer answers'
-    if exitcode == 255:  # what multiprocessing says where the fork server cannot tell
+    if exitcode == 255:  # the status of multiprocessing if the fork server does not know it
         return 'or its fork server was killed'
     if exitcode >= 0:
         return f'ended with status {exitcode}'
     cause = f'was killed by signal {-exitcode} ({signal.Signals(-exitcode).name})'
     if exitcode == -signal.SIGKILL:
-        cause += ', as the system does when memory runs out'
+        cause += ', which the system does when memory runs out'
     return cause
 
 
@@ -122,7 +122,7 @@ def _end(loaders):
 
 
 def _load(dataset, number, n_loaders, memory, example_bytes, connection):
-    """Read what is asked for, in a loader process."""
+    """Read the requested examples, in a loader process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     warnings.filterwarnings('ignore', 'Shared memory size is too small')
     try:

@@ -14,8 +14,8 @@ from yolo_dist.kernels.cuda.fused_momentum_sgd import FusedUpdate
 class WeightDecay(optimizer_hooks.WeightDecay):
     """Weight decay of one parameter, the same under any loss scale.
 
-    Chainer's multiplies the decay by the loss scale, which is right for a hook of the optimizer:
-    it sees gradients that are still scaled. A hook of a parameter sees them unscaled.
+    Chainer's hook multiplies the decay by the loss scale. This is right for a hook of the
+    optimizer, which sees scaled gradients. A hook of a parameter sees unscaled gradients.
     """
 
     def __call__(self, rule, param):
@@ -31,11 +31,11 @@ class WeightDecay(optimizer_hooks.WeightDecay):
 
 
 def _decay_of(param):
-    """Weight decay of a parameter; ``None`` where the kernel does not have its rule."""
+    """Weight decay of a parameter; ``None`` if the kernel does not have its rule."""
     rule = param.update_rule
     hooks = list(rule._hookable._pre_update_hooks.values())
     if (type(rule) is not FusedCorrectedMomentumSGDRule or not rule.enabled or not rule.state
-            # From a snapshot it comes in host memory; Chainer's rule takes it to the GPU.
+            # A snapshot loads it into host memory. Chainer's rule moves it to the GPU.
             or type(rule.state['v']) is not type(param.array)
             or rule._hookable._post_update_hooks
             or any(type(hook) is not WeightDecay for hook in hooks)):
@@ -44,7 +44,7 @@ def _decay_of(param):
 
 
 class FusedCorrectedMomentumSGDRule(CorrectedMomentumSGDRule):
-    """Chainer's rule, which on NumPy arrays reads and writes each of them once."""
+    """Chainer's rule, but each NumPy array is read once and written once."""
 
     def update_core_cpu(self, param):
         arrays = param.array, param.grad, self.state['v']
@@ -56,12 +56,13 @@ class FusedCorrectedMomentumSGDRule(CorrectedMomentumSGDRule):
 
 
 class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
-    """Chainer's ``CorrectedMomentumSGD``, in one pass over memory where it can be.
+    """Chainer's ``CorrectedMomentumSGD``, in one pass over memory where this is possible.
 
-    On a CPU that is a pass for each parameter. On a GPU it is one kernel for all of them, for
-    float32 parameters without other hooks than weight decay (LARS has one), from the second
-    update on: the first one makes the velocities, or takes those of a snapshot to the GPU. The
-    numbers are those of Chainer's rule up to rounding. Everything else is computed by that rule.
+    On a CPU there is one pass for each parameter. On a GPU there is one kernel for all float32
+    parameters whose only hook is weight decay (LARS is another hook). The kernel is used from the
+    second update on. The first update makes the velocities, or moves those of a snapshot to the
+    GPU. The results are those of Chainer's rule up to rounding. Chainer's rule computes
+    everything else.
     """
 
     _update = None
@@ -88,9 +89,9 @@ class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
         self.update_loss_scale()
 
     def check_nan_in_grads(self):
-        """Look for numbers that are not finite, where dynamic loss scaling is used.
+        """Look for numbers that are not finite, if dynamic loss scaling is used.
 
-        Chainer reads an answer back from the GPU for each parameter; here it is one for all.
+        Chainer reads one answer from the GPU for each parameter. Here one answer is read for all.
         """
         self._loss_scaling_isnan = False
         if not self._loss_scaling_is_dynamic:
@@ -106,7 +107,7 @@ class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
             self._update = FusedUpdate(sizes, decays)
         for param in params:
             param.update_rule.t += 1
-        # As the backward pass left it, which dynamic scaling changes after the update.
+        # The value of the backward pass. Dynamic scaling changes it after the update.
         loss_scale = params[0]._loss_scale or 1
         with chainer.using_device(params[0].device):
             self._update(

@@ -1,4 +1,4 @@
-"""The optimizer: momentum SGD as Goyal et al. write it, or LARS, averaged by ChainerMN."""
+"""The optimizer: momentum SGD of Goyal et al., or LARS, with gradients averaged by ChainerMN."""
 import math
 
 import chainermn
@@ -10,8 +10,8 @@ from yolo_dist.training.momentum_sgd import FusedCorrectedMomentumSGD, WeightDec
 class LARS(GradientLARS):
     """Layer-wise rates [You, Gitman, Ginsburg 2017, eq. 6], as a hook of one parameter.
 
-    Chainer's hook makes the gradient ``(g + beta w) |w| / (|g| + beta |w|)``; this one
-    also has the trust coefficient, so that parameters without the hook keep the plain
+    Chainer's hook makes the gradient ``(g + beta w) |w| / (|g| + beta |w|)``. This hook
+    also has the trust coefficient. Parameters without the hook therefore keep the plain
     rate. A weight of norm 0 keeps its gradient.
 
     Args:
@@ -33,24 +33,24 @@ def create_optimizer(config, train_chain, comm, *, double_buffering=False):
 
     ``CorrectedMomentumSGD`` keeps the rate outside the velocity [Goyal et al.
     2017, eq. 9], as Darknet does (``src/convolutional_layer.c``). Weight decay
-    acts on the averaged gradient, of convolution weights alone where
-    ``weight_decay_on`` is ``'conv_weights'``: Darknet decays neither biases nor
-    batch-normalisation parameters, and the paper does not say. LARS acts on
-    convolution weights alone, too.
+    acts on the averaged gradient. With ``weight_decay_on: 'conv_weights'`` it acts
+    only on convolution weights: Darknet decays neither biases nor
+    batch-normalisation parameters, and the paper does not say. LARS also acts
+    only on convolution weights.
 
-    ChainerMN spends the first ``update`` of an optimizer on broadcasting the
-    weights and moves none of them. The broadcast is done here instead, so that
-    the first minibatch counts; a run of Table 2 with k = 128 has 808 of them.
+    ChainerMN uses the first ``update`` of an optimizer to broadcast the weights
+    and moves none of them. Here the broadcast is done earlier, and the first
+    minibatch counts. A run of Table 2 with k = 128 has 808 minibatches.
 
-    The rate is NaN, which no run survives unnoticed, until it is set: by
-    :class:`~yolo_dist.training.extensions.LearningRate` before each update.
+    The rate is NaN until :class:`~yolo_dist.training.extensions.LearningRate` sets
+    it before each update. A missing rate would therefore be noticed at once.
 
     Args:
         config (~yolo_dist.config.OptimizerConfig): The ``optimizer`` section.
         train_chain (chainer.Chain): Model and loss, parameters initialised.
         comm (chainermn.CommunicatorBase): The communicator. Collective.
         double_buffering (bool): Whether each update uses the gradients of the
-            iteration before, so that their mean overlaps the computing.
+            previous iteration, whose mean overlaps the computation.
 
     Returns:
         The optimizer that ``chainermn.create_multi_node_optimizer`` returns.
@@ -76,7 +76,7 @@ def create_optimizer(config, train_chain, comm, *, double_buffering=False):
         comm.may_overflow = True
     elif config.loss_scale is not None:
         actual.set_loss_scale(config.loss_scale)
-    # The first call broadcasts, and double buffering makes its copy of the model.
+    # The first call broadcasts the weights. Double buffering also copies the model.
     if double_buffering:
         optimizer.update()
     else:

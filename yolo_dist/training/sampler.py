@@ -1,11 +1,11 @@
 """The order of training examples, as a pure function of the seed.
 
-All workers read one stream. Epoch ``e`` of the stream is one random permutation
-of the whole training set [Goyal et al. 2017, remark 4]; iteration ``i`` takes the
-next ``k n`` positions, and worker ``w`` the ``w``-th block of ``n`` among them.
-Which process carries a worker plays no part, so the same run sees the same
-examples and, since :func:`example_rng` depends on the example alone, the same
-pixels for any number of processes and after a resume.
+All workers read one stream. Epoch ``e`` of the stream is one random permutation of
+the whole training set [Goyal et al. 2017, remark 4]. Iteration ``i`` takes the next
+``k n`` positions. Worker ``w`` takes the ``w``-th block of ``n`` among them. The order
+does not depend on the process that carries a worker. :func:`example_rng` depends only
+on the example. A run therefore sees the same examples and the same pixels for any
+number of processes and after a resume.
 """
 
 import functools
@@ -15,10 +15,10 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 
-# Streams of random numbers that must not repeat each other.
+# Numbers of independent random streams.
 _ORDER, _PIXELS, _SIZE, _REPLACEMENT = range(4)
 
-# Of examples that cannot be read one after the other: more than chance, so an error.
+# This many unreadable examples in a row are not chance but an error.
 _MAX_REPLACEMENTS = 100
 
 
@@ -41,7 +41,7 @@ def example_rng(seed, epoch, index):
     """Random state of the augmentation of one example in one epoch.
 
     Returns:
-        numpy.random.Generator: Fresh, the same for the same arguments.
+        numpy.random.Generator: A new generator, the same for the same arguments.
     """
     return np.random.default_rng((seed, _PIXELS, epoch, index))
 
@@ -49,16 +49,16 @@ def example_rng(seed, epoch, index):
 class InputSizeSchedule:
     """Network input size of each iteration, the same for all workers.
 
-    Darknet draws a new size every 10 iterations (``examples/detector.c``); so do
-    YOLO9000 and the recipe that sec. 2.3 retells. The last sizes of a run are the
-    largest, as in Darknet, so that batch-normalisation statistics settle there.
+    Darknet (``examples/detector.c``), YOLO9000 and the recipe in sec. 2.3 draw a new
+    size every 10 iterations. The last iterations of a run use the largest size, as in
+    Darknet. Batch-normalisation statistics settle at that size.
 
     Args:
-        sizes_px (sequence of int): Sizes to draw from; one size is no
+        sizes_px (sequence of int): Sizes to draw from; one size means no
             multi-scale training.
-        every_iterations (int): How long a size is kept.
+        every_iterations (int): Iterations for which a size is kept.
         seed (int): Seed of the run.
-        final_iterations (int): How many of the last iterations use the largest.
+        final_iterations (int): Number of last iterations with the largest size.
         n_iterations (int): Length of the run.
     """
 
@@ -107,24 +107,24 @@ def create_input_size_schedule(config, n_iterations):
 class TrainingStream(chainer.dataset.DatasetMixin):
     """The examples that some workers see, in the order in which they see them.
 
-    Example ``j`` of this dataset is the ``j``-th that the given workers consume
-    together: the blocks of all of them in iteration 0, then in iteration 1, ...
+    Example ``j`` of this dataset is the ``j``-th that the given workers use together.
+    The blocks of all workers in iteration 0 come first, then those of iteration 1, ...
 
     Args:
-        dataset: Training set; ``read_example(i)`` is ``(img, ...)``, where ``img`` need not be
-            decoded yet.
+        dataset: Training set; ``read_example(i)`` is ``(img, ...)``, where ``img`` may be
+            encoded.
         transform (callable): ``transform(*example, insize=, rng=)`` returns the
             augmented example.
         seed (int): Seed of the run.
-        workers (sequence of int): Worker numbers carried by this process.
+        workers (sequence of int): Numbers of the workers of this process.
         n_workers (int): k.
         batch_size_per_worker (int): n.
         n_iterations (int): Length of the run.
         input_size (callable): ``iteration -> px``.
-        first_iteration (int): Where the stream begins, after a resume.
-        note_skipped (callable): Called with what is wrong with an example that cannot be read;
-            another one, drawn from (seed, epoch, index), then stands for it. ``None``: that is
-            an error.
+        first_iteration (int): Iteration at which the stream begins, after a resume.
+        note_skipped (callable): Called with the fault of an example that cannot be read. Another
+            example, drawn from (seed, epoch, index), then takes its place. With ``None`` such an
+            example is an error.
     """
 
     def __init__(self, dataset, transform, *, seed, workers, n_workers,
@@ -143,7 +143,7 @@ class TrainingStream(chainer.dataset.DatasetMixin):
 
     @property
     def batch_size(self):
-        """Images that this process consumes in one iteration."""
+        """Images that this process uses in one iteration."""
         return len(self.workers) * self.batch_size_per_worker
 
     @property
@@ -155,7 +155,7 @@ class TrainingStream(chainer.dataset.DatasetMixin):
         return (self.n_iterations - self.first_iteration) * self.batch_size
 
     def locate(self, i):
-        """Where example ``i`` comes from.
+        """Origin of example ``i``.
 
         Returns:
             tuple of int: ``(iteration, epoch, index in the training set)``.
@@ -179,7 +179,7 @@ class TrainingStream(chainer.dataset.DatasetMixin):
         at = index
         for _ in range(_MAX_REPLACEMENTS):
             try:
-                # Some damage shows only where the transform decodes the image.
+                # Some damage shows only when the transform decodes the image.
                 return self.transform(*self.dataset.read_example(at), insize=insize, rng=rng)
             except InputError as error:
                 self.note_skipped(str(error))

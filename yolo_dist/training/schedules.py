@@ -1,7 +1,7 @@
 """Lengths of runs, and learning rates as pure functions of the position in training.
 
-Nothing here keeps a counter, so a resumed run needs no state to go on with the
-right rate.
+Nothing here keeps a counter. A resumed run therefore needs no state for the right
+rate.
 """
 
 import dataclasses
@@ -52,12 +52,12 @@ def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
     ========= ======================== ==================================================
 
     Args:
-        base_lr (float): eta, the rate of the run that is not distributed.
-        lr_rule ({'linear', 'literal', 'darknet'}): Which reading.
+        base_lr (float): eta, the rate without distribution.
+        lr_rule ({'linear', 'literal', 'darknet'}): The reading.
         n_workers (int): k, the paper's number of GPUs.
         batch_size_per_worker (int): n, images.
-        base_lr_batch_size (int): Batch that ``base_lr`` belongs to, images; for
-            ``'linear'`` alone.
+        base_lr_batch_size (int): Batch that ``base_lr`` belongs to, images; only for
+            ``'linear'``.
 
     Returns:
         float: The scaled rate.
@@ -79,18 +79,18 @@ def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
 class Schedule:
     """Learning rate at each position of a training run.
 
-    With ``s`` the scaled rate, ``w`` the warm-up's epochs, ``E`` all epochs and
-    ``b = min(eta, s)``::
+    ``s`` is the scaled rate, ``w`` the epochs of the warm-up, ``E`` the epochs of
+    the run, and ``b = min(eta, s)``::
 
         e >= w                             s * decay(e)
         e <  w, warmup 'gradual'           b + (s - b) * e / w
         e <  1, warmup 'hold_first_epoch'  b
         1 <= e < w, 'hold_first_epoch'     b + (s - b) * (e - 1) / (w - 1)
 
-    The decay is a function of the whole position ``e``, not of the epochs since
-    the warm-up, and does not act during the warm-up: Darknet's ``burn_in`` does
-    the same (``src/network.c``, ``get_current_rate``). A run whose scaled rate is
-    below eta has nothing to warm up to and starts at ``s``.
+    The decay is a function of the whole position ``e``, not of the epochs since the
+    warm-up. It does not act during the warm-up. Darknet's ``burn_in`` does the same
+    (``src/network.c``, ``get_current_rate``). A run whose scaled rate is below eta
+    needs no warm-up and starts at ``s``.
 
     Args:
         base_lr (float): eta.
@@ -122,7 +122,7 @@ class Schedule:
         return start + (self.scaled_lr - start) * share
 
     def table(self):
-        """``[(epoch, rate), ...]`` where the rate changes course, for the log."""
+        """``[(epoch, rate), ...]`` at a few epochs that show its course, for the log."""
         epochs = {0.0, float(self.epochs)}
         if self.warmup != 'none':
             epochs |= {1.0, self.warmup_epochs / 2, float(self.warmup_epochs)}
@@ -161,17 +161,16 @@ def create_schedule(config):
 def n_training_iterations(config, n_examples):
     """Length of a run, iterations.
 
-    Epochs are counted in images, so they need not end where a batch ends; 100
-    epochs of the 16,551 VOC images are 1,078 iterations at k = 96 and 808 at
-    k = 128.
+    Epochs are counted in images and need not end at the end of a batch. 100 epochs
+    of the 16,551 VOC images are 1,078 iterations at k = 96 and 808 at k = 128.
 
     Args:
         config (~yolo_dist.config.RunConfig): The experiment.
         n_examples (int): Size of the training set.
 
     Returns:
-        int: ``epochs * n_examples / (k n)``, rounded, at least 1; of a throughput run
-        what ``run.measure`` says.
+        int: ``epochs * n_examples / (k n)``, rounded, at least 1. For a throughput run
+        it is the length in ``run.measure``.
     """
     if config.run.measure is not None:
         return config.run.measure.warmup_iterations + config.run.measure.iterations

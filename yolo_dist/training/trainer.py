@@ -1,9 +1,10 @@
-"""The trainer of a run: which extensions there are, who runs them, when."""
+"""The trainer of a run: its extensions, the processes that run them, and their triggers."""
 
 from chainer import training
 
 from yolo_dist.runs.snapshots import identity
 from yolo_dist.training.extensions import (
+    AfterResume,
     BatchStatisticsMean,
     BestWeights,
     Console,
@@ -12,7 +13,6 @@ from yolo_dist.training.extensions import (
     Float16SumReport,
     LearningRate,
     Log,
-    Replay,
     ReportMean,
     RunIdentity,
     Snapshot,
@@ -24,9 +24,9 @@ from yolo_dist.training.extensions import (
 def every_epochs(n_epochs, n_iterations):
     """Trigger that fires when a multiple of ``n_epochs`` is passed, and at the end.
 
-    Chainer's interval trigger would miss the end of a run whose last batch ends
-    before the last epoch does. This one keeps no state, so that a resume cannot
-    upset it; the same holds for the other triggers here.
+    Chainer's interval trigger would miss the end of a run if the last batch ends
+    before the last epoch. This trigger keeps no state, like the other triggers here.
+    A resume therefore does not disturb it.
     """
     def trigger(trainer):
         updater = trainer.updater
@@ -46,7 +46,7 @@ def any_of(*triggers):
 
 
 def last_iteration(config, n_iterations, updater):
-    """Where this session ends: the end of the run or ``run.stop_after_epochs``."""
+    """End of this session: the end of the run or ``run.stop_after_epochs``."""
     stop = config.run.stop_after_epochs
     if stop is None:
         return n_iterations
@@ -64,11 +64,11 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
         model (chainer.Link): The model inside the train chain.
         workers (~yolo_dist.distributed.virtual_workers.LocalWorkers): The workers of this process.
         schedule (~yolo_dist.training.schedules.Schedule): The learning rate.
-        evaluation (~yolo_dist.training.extensions.Evaluation): On the held-out set.
+        evaluation (~yolo_dist.training.extensions.Evaluation): Evaluation on the held-out set.
         metric (str): The metric that chooses the best weights.
         comm (chainermn.CommunicatorBase): The communicator.
         results (~yolo_dist.runs.run_directory.RunDirectory): Where results go.
-        interruption (~yolo_dist.training.extensions.Interruption): What may end the session.
+        interruption (~yolo_dist.training.extensions.Interruption): May end the session.
         n_iterations (int): Length of the whole run.
         draw_for_tensorboard (callable): Draws the results of an evaluation; ``None`` writes no
             event files.
@@ -77,7 +77,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
         chainer.training.Trainer: Ready to run or to be resumed.
     """
     stop_at = last_iteration(config, n_iterations, updater)
-    # Chainer's interval trigger would run on where a resumed run is past its end already.
+    # Chainer's interval trigger would go on if a resumed run is already past its end.
     trainer = training.Trainer(
         updater, any_of(lambda trainer: trainer.updater.iteration >= stop_at, interruption.is_due),
         out=str(results.path))
@@ -90,12 +90,12 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     trainer.extend(RunIdentity(identity(config)))
     snapshot_trigger = any_of(every_epochs(config.run.snapshot_every_epochs, stop_at),
                               interruption.is_due)
-    replay = Replay()
+    after_resume = AfterResume()
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
-                            evaluation_trigger, snapshot_trigger, replay.is_due)
+                            evaluation_trigger, snapshot_trigger, after_resume.is_due)
 
-    # Of every process; collective but for the first. The root's snapshot comes before the
-    # evaluation.
+    # Extensions of every process. All but the first are collective. The snapshot of the root comes
+    # before the evaluation.
     trainer.extend(FiniteCheck(comm, snapshot_trigger), trigger=every_iterations(1))
     trainer.extend(LearningRate(schedule, report_trigger))
     trainer.extend(ReportMean(comm, report_trigger))
@@ -104,9 +104,9 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     trainer.extend(BatchStatisticsMean(workers, comm),
                    trigger=any_of(evaluation_trigger, snapshot_trigger))
     trainer.extend(evaluation, trigger=evaluation_trigger)
-    trainer.extend(replay, name='Replay', trigger=lambda trainer: False)
+    trainer.extend(after_resume, name='AfterResume', trigger=lambda trainer: False)
 
-    # Of the root alone.
+    # Extensions of the root only.
     if comm.rank == 0:
         trainer.extend(Log(results.path / 'log.json', report_trigger), name='LogReport')
         trainer.extend(BestWeights(model, f'val/{metric}', results.path / 'weights_best.npz'),
@@ -122,7 +122,7 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
 
 
 def _extend_to_measure(trainer, config, *, schedule, comm, results, n_iterations):
-    """Extensions of a throughput run: nothing that takes time beside updates."""
+    """Extensions of a throughput run, without those that take time beside updates."""
     comm.waits_for_device = True
     report_trigger = any_of(every_iterations(config.run.log_every_iterations),
                             lambda trainer: trainer.updater.iteration == n_iterations)

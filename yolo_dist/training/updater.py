@@ -14,18 +14,19 @@ class TrainUpdater(StandardUpdater):
     """Chainer's updater for the K / P workers of a process.
 
     Each worker in turn reads its minibatch, computes its gradient with its own
-    batch-normalisation statistics and hands it in; the last one's update finishes the
-    mean over all K and moves the weights. With one worker this is
-    ``optimizer.update`` and nothing else. Values that the train chain reports are the
-    mean over the workers of this process.
+    batch-normalisation statistics and hands it in. The update of the last worker
+    finishes the mean over all K workers and moves the weights. With one worker only
+    ``optimizer.update`` runs. Values that the train chain reports are the mean over
+    the workers of this process.
 
     Everything that depends on the position in training (epochs, triggers, the
-    learning rate, YOLOv2's prior phase) derives from ``iteration`` alone.
+    learning rate, YOLOv2's prior phase) is computed only from ``iteration``.
 
     Args:
         iterator (~yolo_dist.training.iterators.StreamIterator): Minibatches of the workers.
         optimizer: See :func:`~yolo_dist.training.optimizers.create_optimizer`.
-        comm (chainermn.CommunicatorBase): Of :mod:`~yolo_dist.distributed.worker_mean`.
+        comm (chainermn.CommunicatorBase): A communicator of
+            :mod:`~yolo_dist.distributed.worker_mean`.
         workers (~yolo_dist.distributed.virtual_workers.LocalWorkers): The workers of this process.
         converter (callable): ``converter(batch, device)`` returns the arguments
             of the train chain.
@@ -34,13 +35,13 @@ class TrainUpdater(StandardUpdater):
         n_examples (int): Size of the training set.
 
     Attributes:
-        phase_seconds (dict): What the last iteration spent on ``input`` (waiting for
+        phase_seconds (dict): Time of the last iteration for ``input`` (waiting for
             minibatches, copying them), ``forward_backward``, ``allreduce`` and
-            ``update``. On a GPU exact only if ``comm.waits_for_device``.
+            ``update``. On a GPU it is exact only with ``comm.waits_for_device``.
 
     Raises:
         TrainingDiverged: In all processes, if a mean of gradients is not finite, before it moves
-            a weight. On a GPU only float16 sums are looked at, at reports.
+            a weight. On a GPU only float16 sums are checked, at reports.
     """
 
     def __init__(self, iterator, optimizer, *, comm, workers, converter, device,
@@ -114,8 +115,8 @@ class TrainUpdater(StandardUpdater):
         try:
             optimizer.update(train_chain, *batch)
         except GradientOverflow as error:
-            own = ['its own gradient is not'] if error.is_own else []
-            own += [f'{key} of worker {i} of its {len(self._workers)} is {float(_array(value))}'
+            own = ['its own gradient is not finite'] if error.is_own else []
+            own += [f'{key} of its worker {i} is {float(_array(value))}'
                     for i, values in enumerate(observations) for key, value in values.items()
                     if not np.isfinite(float(_array(value)))]
             raise_diverged(str(error), in_short(own), comm=self._comm, updater=self,
@@ -123,7 +124,7 @@ class TrainUpdater(StandardUpdater):
 
     def serialize(self, serializer):
         super().serialize(serializer)
-        # Chainer leaves the state of dynamic loss scaling out.
+        # Chainer does not save the state of dynamic loss scaling.
         optimizer = self.get_optimizer('main').actual_optimizer
         if optimizer._loss_scaling_is_dynamic:
             optimizer._loss_scale = float(serializer('loss_scale', optimizer._loss_scale))

@@ -1,7 +1,7 @@
-"""Ends a job that gets no further, and says where each of its processes was.
+"""End a job that makes no progress, and say where each of its processes was.
 
-All processes of a job wait for each other in every iteration. One that is stopped, that waits for
-a file or that has lost its network holds up all of them, and none gets an error.
+All processes of a job wait for each other in every iteration. A process that is stopped, waits for
+a file or has lost its network holds up all of them, and no process gets an error.
 """
 
 import os
@@ -13,21 +13,21 @@ import time
 from yolo_dist.runs.heartbeat import read_beats, write_beat
 
 _BEAT_SECONDS = 10
-# So long a process waits for one of a lower number to speak for all.
+# A process waits for this time so that one with a lower number can report for all.
 _TURN_SECONDS = 3
-# So long a file system or a pipe may keep the last words.
+# The longest time for writing the last message to a file system or a pipe.
 _LAST_WORDS_SECONDS = 10
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 
-# A process has one main thread, which is at one place.
+# The place of the main thread, one for each process.
 _progress = 'start-up', time.monotonic()
 
 
 def progress(place):
-    """Note that this process got further.
+    """Note that this process has made progress.
 
     Args:
-        place (str): What it does next, in words.
+        place (str): What the process does next, in words.
     """
     global _progress
     _progress = place, time.monotonic()
@@ -39,7 +39,7 @@ def is_evaluating():
 
 
 def _where():
-    """Return the place, for how long, and the line of the package that the main thread is in."""
+    """Return the place, the time spent there, and the line of the main thread in the package."""
     place, since = _progress
     frame = sys._current_frames().get(threading.main_thread().ident)
     while frame is not None and not frame.f_code.co_filename.startswith(f'{_PACKAGE}{os.sep}'):
@@ -50,17 +50,17 @@ def _where():
 
 
 class Watchdog:
-    """Threads of a process that see whether its main thread gets further.
+    """Threads of a process that watch the progress of its main thread.
 
-    They run while the main thread waits inside MPI, which keeps no lock of Python's. A process
-    that gets no further ends itself, and with it ``mpiexec`` ends the job, stopped processes
+    They also run while the main thread waits inside MPI, because MPI does not hold Python's lock.
+    A process without progress ends itself. ``mpiexec`` then ends the job, stopped processes
     included.
 
     Args:
-        seconds (float): How long nothing may happen: no iteration, no batch of an evaluation, no
-            snapshot.
+        seconds (float): Longest time without progress: without an iteration, a batch of an
+            evaluation or a snapshot.
         process (int): Number of this process.
-        n_processes (int): How many there are.
+        n_processes (int): Number of processes.
     """
 
     def __init__(self, seconds, process, n_processes):
@@ -72,13 +72,13 @@ class Watchdog:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def record_in(self, directory):
-        """From now on leave a sign of life in a run directory, every 10 s.
+        """Begin to write a sign of life into a run directory every 10 s.
 
         Args:
             directory (pathlib.Path): The run directory, whose heartbeat has been begun.
         """
         self._directory = directory
-        # A thread of its own: a file system that hangs must not hold up the watchdog.
+        # This is a separate thread, because a hanging file system must not stop the watchdog.
         threading.Thread(target=self._beat, daemon=True).start()
 
     def _beat(self):

@@ -1,6 +1,6 @@
-"""From an example as stored to one of the network's size: uint8 in, uint8 out.
+"""Transforms from a stored example to an example of the network's size, both in uint8.
 
-All randomness comes from the ``rng`` that a transform is called with; transforms keep no state.
+All randomness comes from the argument ``rng`` of a transform. Transforms keep no state.
 """
 
 from yolo_dist.transforms.centre_crop import centre_crop

@@ -1,7 +1,7 @@
-"""The view of an image that classifiers are evaluated on."""
+"""The part of an image that classifiers are evaluated on."""
 import cv2
 
-from yolo_dist.transforms.interleaved import height_width, to_interleaved, to_planes
+from yolo_dist.transforms.pixel_layout import height_width, to_interleaved, to_planes
 
 
 def centre_crop(img, insize):

@@ -6,22 +6,23 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_distortion import ColourDistortion, random_scale
-from yolo_dist.transforms.interleaved import height_width, reduced_warp, to_rgbx
+from yolo_dist.transforms.pixel_layout import height_width, reduced_warp, to_rgbx
 
 
 class ClassificationTrainTransform:
     """Darknet's random crop, scale, aspect, rotation, flip and colour (``data.c:105-136``).
 
-    The image is scaled so that its short side has ``r`` pixels, ``r`` a whole number from
-    ``min_crop_px`` to ``max_crop_px``; if ``r`` is below the network's size the rest is black.
+    The image is scaled to ``r`` pixels on its short side. ``r`` is a whole number from
+    ``min_crop_px`` to ``max_crop_px``. If ``r`` is below the network's size, the rest is black.
     All geometry is one bilinear warp (``image.c:657-674, 873-905``).
 
     Args:
         min_crop_px (int): Smallest ``r``; 128 in Darknet for 256 px.
         max_crop_px (int): Largest ``r``; 448 in Darknet for 256 px.
-        aspect_ratio (float): The aspect is multiplied by a number between this and 1, or the
+        aspect_ratio (float): The aspect is multiplied by a number between this and 1, or by the
             inverse of such a number; 0.75 in Darknet.
-        angle_degrees (float): The rotation is uniform in plus or minus this; 7 in Darknet.
+        angle_degrees (float): The rotation is uniform between minus this and plus this; 7 in
+            Darknet.
         hue (float): See :class:`ColourDistortion`; 0.1 in Darknet.
         saturation (float): See :class:`ColourDistortion`; 0.75 in Darknet.
         exposure (float): See :class:`ColourDistortion`; 0.75 in Darknet.
@@ -53,8 +54,8 @@ class ClassificationTrainTransform:
 
         Args:
             img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)`` in [0, 255],
-                RGB; of a file no more than needed is decoded.
-            label (numpy.int32): Returned as it is.
+                RGB; only the needed part of a file is decoded.
+            label (numpy.int32): Returned unchanged.
             insize (int or tuple of int): Side of the result, or its height and width, in pixels.
             rng (numpy.random.Generator): Source of all randomness.
 
@@ -63,8 +64,8 @@ class ClassificationTrainTransform:
         """
         out_hw = height_width(insize)
         warp = self.draw_warp(img.shape[1:], out_hw, rng)
-        # Pixels of the image from one of the result to the next, along the closer axis; and the
-        # row where the lowest corner of the result lies.
+        # The distance, in pixels of the image, between neighbouring pixels of the result along
+        # the denser axis; and the row of the image at the lowest corner of the result.
         shrink = np.hypot(*warp[:, :2]).min()
         last_row = warp[1, 2] + sum(max(0, step * (side - 1))
                                     for step, side in zip(warp[1], out_hw[::-1]))
@@ -82,7 +83,7 @@ class ClassificationTrainTransform:
             rng (numpy.random.Generator): Source of all randomness.
 
         Returns:
-            ndarray: float64 ``(2, 3)``; takes pixel indices ``(x, y, 1)`` of the result to
+            ndarray: float64 ``(2, 3)``; maps pixel indices ``(x, y, 1)`` of the result to
             ``(x, y)`` of the image.
         """
         (height, width), (out_h, out_w) = size_hw, out_hw
@@ -90,14 +91,14 @@ class ClassificationTrainTransform:
         short_px = rng.integers(self._min_crop_px, self._max_crop_px + 1)
         scale = short_px / min(height, width * aspect)
         angle = math.radians(rng.uniform(-1, 1) * self._angle_degrees)
-        # Uniform between the outermost places, whichever of image and result is larger.
+        # The place is uniform between the outermost places, also if the result is larger.
         shift_x = rng.uniform(-0.5, 0.5) * (width * scale / aspect - out_w)
         shift_y = rng.uniform(-0.5, 0.5) * (height * scale - out_h)
         mirror = -1 if self._flip and rng.random() < 0.5 else 1
 
         # From the centre of the result to the centre of the image; pixel i has its centre at
         # i + 1/2.
-        # In plain numbers, as arrays of four take many times as long.
+        # Plain numbers are used, because arrays of four take many times as long.
         cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
         along_x, along_y = cos * aspect * mirror, sin * aspect * mirror
         from_x = mirror * shift_x + 0.5 - out_w / 2

@@ -2,21 +2,21 @@
 import numpy as np
 
 from yolo_dist.errors import InputError
-from yolo_dist.transforms.interleaved import GREY
+from yolo_dist.transforms.pixel_layout import GREY
 
 
 class ColourDistortion:
     """Darknet's ``random_distort_image`` (``image.c:1167-1188``).
 
-    In HSV, the hue is shifted, saturation and value are multiplied; the result is cut to the
-    range of pixels only after the way back to RGB.
+    In HSV, the hue is shifted, and saturation and value are multiplied. The result is clipped to
+    the range of pixels only after the conversion back to RGB.
 
     Args:
         hue (float): The shift is uniform in ``[-hue, hue]``, in turns of the colour circle; 0.1
             in Darknet.
         saturation (float): The factor is uniform between 1 and this, or with probability 1/2 the
             inverse of such a number; 0.75 for classification and 1.5 for detection in Darknet.
-        exposure (float): Likewise for the value.
+        exposure (float): The same for the value.
 
     Raises:
         InputError: If ``hue`` is not in [0, 1], or a factor is not positive.
@@ -34,10 +34,10 @@ class ColourDistortion:
         self._exposure = exposure
 
     def __call__(self, pixels, rng, *, canvas_hw=None, corner=(0, 0)):
-        """Distort an image, perhaps on a canvas of grey, which is distorted with it.
+        """Distort an image. If it lies on a grey canvas, distort the canvas with it.
 
         Args:
-            pixels (ndarray): uint8 ``(H, W, 4)`` in [0, 255], RGB and a byte that is not used;
+            pixels (ndarray): uint8 ``(H, W, 4)`` in [0, 255], RGB and an unused byte;
                 contiguous.
             rng (numpy.random.Generator): Source of the three numbers.
             canvas_hw (tuple of int): Height and width of the canvas; ``None`` is no canvas.
@@ -46,7 +46,7 @@ class ColourDistortion:
         Returns:
             ndarray: uint8 ``(3, H, W)`` or ``(3, *canvas_hw)``, contiguous.
         """
-        # Here, because it loads Numba, which whoever only computes a network can do without.
+        # The import is here because it loads Numba, which a network alone does not need.
         from yolo_dist.transforms.colour_kernel import distort_colours
 
         turns = rng.uniform(-self._hue, self._hue)
@@ -58,7 +58,7 @@ class ColourDistortion:
         if planes.shape[1:] != (height, width):
             # Grey has no hue and no saturation.
             planes[...] = min(255, int(exposure * GREY + 0.5))
-        # Four bytes as one number with R in the lowest, whatever the order of this machine.
+        # Four bytes are one number with R in the lowest byte, on every machine.
         words = pixels.view('<u4')[..., 0].astype(np.uint32, copy=False)
         distort_colours(words, planes, *corner, turns % 1, saturation, exposure)
         return planes
@@ -72,7 +72,7 @@ def random_scale(limit, rng):
         rng (numpy.random.Generator): Source of randomness.
 
     Returns:
-        float: Uniform between 1 and ``limit``, or with probability 1/2 the inverse of that.
+        float: A number uniform between 1 and ``limit``, or with probability 1/2 its inverse.
     """
     scale = rng.uniform(min(1, limit), max(1, limit))
     return scale if rng.random() < 0.5 else 1 / scale

@@ -6,19 +6,20 @@ from yolo_dist.kernels.cpu.jit import kernel
 
 @kernel
 def distort_colours(pixels, planes, top, left, turns, saturation, exposure):
-    """Shift the hue and scale saturation and value, as if by way of HSV.
+    """Shift the hue and scale saturation and value, with the result of a conversion to HSV.
 
-    With ``v`` the largest of R, G, B, ``c`` its distance from the smallest, and ``h`` the hue in
-    ``[0, 6)``, the three are ``v - c + c x``, where ``x``, cut to [0, 1], is ``|h - 3| - 1`` for
-    R, ``2 - |h - 2|`` for G and ``2 - |h - 4|`` for B. Saturation multiplies ``c``, exposure all.
-    The loop computes ``c h`` and ``c x``: nothing is divided, and grey is no special case.
+    ``v`` is the largest of R, G and B, ``c`` its distance from the smallest, and ``h`` the hue in
+    ``[0, 6)``. R, G and B are ``v - c + c x``. There ``x``, clipped to [0, 1], is ``|h - 3| - 1``
+    for R, ``2 - |h - 2|`` for G and ``2 - |h - 4|`` for B. Saturation multiplies ``c``, exposure
+    multiplies all. The loop computes ``c h`` and ``c x``. It needs no division, and grey is no
+    special case.
 
     Args:
-        pixels (ndarray): uint32 ``(H, W)``: R in the lowest byte, then G, B and one that is not
-            used.
-        planes (ndarray): uint8 ``(3, H', W')``; gets the result, rounded and cut to [0, 255].
-        top (int): Its row where the result begins.
-        left (int): Its column where the result begins.
+        pixels (ndarray): uint32 ``(H, W)``: R in the lowest byte, then G, B and an unused byte.
+        planes (ndarray): uint8 ``(3, H', W')``; receives the result, rounded and clipped to
+            [0, 255].
+        top (int): Row of ``planes`` where the result begins.
+        left (int): Column of ``planes`` where the result begins.
         turns (float): Shift of the hue in turns of the colour circle, in [0, 1).
         saturation (float): Factor.
         exposure (float): Factor.
@@ -29,7 +30,7 @@ def distort_colours(pixels, planes, top, left, turns, saturation, exposure):
     value_factor = np.float32(exposure)
     chroma_factor = np.float32(exposure * saturation)
     for y in range(height):
-        # Stretches of memory: loops over them become vectors, those over a window do not.
+        # Rows are contiguous memory. Loops over them are vectorised, loops over a window are not.
         red_row = planes[0, top + y, left:left + width]
         green_row = planes[1, top + y, left:left + width]
         blue_row = planes[2, top + y, left:left + width]
@@ -51,7 +52,7 @@ def distort_colours(pixels, planes, top, left, turns, saturation, exposure):
             red = min(max(abs(h - (two + c)) - c, zero), c)
             green = min(max(two - abs(h - two), zero), c)
             blue = min(max(two - abs(h - (two + two)), zero), c)
-            # The half rounds what is cut off below the point.
+            # Adding a half makes the truncation round.
             grey = value_factor * np.float32(value) - chroma_factor * c + np.float32(0.5)
             red_row[x] = np.int32(min(max(grey + chroma_factor * red, zero), white))
             green_row[x] = np.int32(min(max(grey + chroma_factor * green, zero), white))

@@ -4,21 +4,21 @@ import numpy as np
 
 from yolo_dist.errors import InputError
 from yolo_dist.transforms.colour_distortion import ColourDistortion
-from yolo_dist.transforms.interleaved import height_width, to_rgbx
+from yolo_dist.transforms.pixel_layout import height_width, to_rgbx
 from yolo_dist.transforms.placement import Placement
 
-# data.c:447-487: relative to the canvas.
+# data.c:447-487, relative to the canvas.
 _MIN_BOX_SHARE = 0.001
 
 
 class DetectionTrainTransform:
     """Darknet's random placement or crop, colour and flip (``data.c:1036-1088``).
 
-    ``jitter_kind='place'`` is Darknet's at the time of YOLOv3: the aspect of the whole image is
-    changed, it fills the canvas in one direction and lies anywhere in the other.
-    ``jitter_kind='crop'`` is that of YOLO9000 and of later forks: each edge moves in or out by up
-    to ``jitter`` of the side, and what is between the edges fills the canvas.
-    Canvas without image is grey in both.
+    ``jitter_kind='place'`` is the method of Darknet at the time of YOLOv3. The aspect of the whole
+    image is changed. The image fills the canvas in one direction and lies anywhere in the other.
+    ``jitter_kind='crop'`` is the method of YOLO9000 and of later forks. Each edge moves in or out
+    by up to ``jitter`` of the side, and the part between the edges fills the canvas.
+    The canvas beside the image is grey in both.
 
     Args:
         jitter_kind ({'place', 'crop'}): See above.
@@ -51,7 +51,7 @@ class DetectionTrainTransform:
 
         Args:
             img (ndarray or ~yolo_dist.datasets.EncodedImage): uint8 ``(3, H, W)`` in [0, 255],
-                RGB; of a file no more than needed is decoded.
+                RGB; only the needed part of a file is decoded.
             bbox (ndarray): float32 ``(R, 4)``, ``(y_min, x_min, y_max, x_max)`` in pixels.
             label (ndarray): int32 ``(R,)``.
             insize (int or tuple of int): Side of the canvas, or its height and width, in pixels.
@@ -59,8 +59,8 @@ class DetectionTrainTransform:
 
         Returns:
             tuple: ``img``, uint8 ``(3, *insize)``; ``bbox``, float32 ``(R', 4)`` in pixels of the
-            canvas, cut at its edges; ``label``, int32 ``(R',)``. Boxes of less than 0.001 of the
-            canvas in height or width are left out.
+            canvas, clipped at its edges; ``label``, int32 ``(R',)``. Boxes of less than 0.001 of
+            the canvas in height or width are left out.
         """
         canvas_hw = height_width(insize)
         placement = self._draw_placement(img.shape[1:], canvas_hw, self._jitter, rng)
@@ -80,7 +80,7 @@ class DetectionTrainTransform:
 
 
 def draw_place(size_hw, canvas_hw, jitter, rng):
-    """Draw where the whole image goes, with which aspect.
+    """Draw the place and the aspect of the whole image.
 
     Args:
         size_hw (tuple of int): Height and width of the image.
@@ -89,7 +89,7 @@ def draw_place(size_hw, canvas_hw, jitter, rng):
         rng (numpy.random.Generator): Source of all randomness.
 
     Returns:
-        Placement: Of the whole image; reaches across the canvas in one direction at least.
+        Placement: Placement of the whole image. It spans the canvas in at least one direction.
     """
     (height, width), (canvas_h, canvas_w) = size_hw, canvas_hw
     aspect = ((width * (1 + rng.uniform(-jitter, jitter)))
@@ -113,13 +113,13 @@ def draw_crop(size_hw, canvas_hw, jitter, rng):
         rng (numpy.random.Generator): Source of all randomness.
 
     Returns:
-        Placement: Of the part of the image within the crop.
+        Placement: Placement of the part of the image within the crop.
     """
     sides = []
     for side, canvas in zip(size_hw, canvas_hw):
         first = round(side * rng.uniform(-jitter, jitter))
         last = max(side - round(side * rng.uniform(-jitter, jitter)), first + 1)
-        # What there is of the image between the two edges, and where that lies on the canvas.
+        # The part of the image between the two edges, and its place on the canvas.
         source = max(first, 0), min(last, side)
         scale = canvas / (last - first)
         start = min(round((source[0] - first) * scale), canvas - 1)

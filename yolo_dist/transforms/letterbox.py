@@ -1,13 +1,13 @@
 """The whole image on a canvas of the network's size."""
-from yolo_dist.transforms.interleaved import height_width, to_interleaved, to_planes
+from yolo_dist.transforms.pixel_layout import height_width, to_interleaved, to_planes
 from yolo_dist.transforms.placement import Placement
 
 
 def letterbox(img, insize):
-    """Fit an image into a canvas, keeping its aspect; small images are enlarged.
+    """Fit an image into a canvas and keep its aspect. Small images are enlarged.
 
-    ChainerCV's ``resize_contain`` never enlarges, so it shows a network of 608 px a VOC image at
-    another scale than Darknet does (``image.c:812-831``), which this follows.
+    This follows Darknet (``image.c:812-831``). ChainerCV's ``resize_contain`` never enlarges. It
+    would show a VOC image to a network of 608 px at another scale than Darknet.
 
     Args:
         img (ndarray): uint8 in [0, 255], or float in [0, 1], ``(3, H, W)``, RGB.

@@ -1,17 +1,17 @@
-"""A rectangle of an image drawn into a rectangle of a grey canvas, and its boxes likewise."""
+"""Draw a rectangle of an image into a rectangle of a grey canvas, and map its boxes."""
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from yolo_dist.transforms.interleaved import GREY, reduced_warp
+from yolo_dist.transforms.pixel_layout import GREY, reduced_warp
 
 
 class Placement(NamedTuple):
-    """Which part of an image goes where on a canvas.
+    """A part of an image, and its place on a canvas.
 
-    Rectangles are ``(y_min, x_min, y_max, x_max)`` in whole pixels, the maxima one past the last
-    pixel; so the same numbers describe pixels and the edges that boxes are made of, and boxes are
+    Rectangles are ``(y_min, x_min, y_max, x_max)`` in whole pixels. The maxima are one past the
+    last pixel. The same numbers therefore describe pixels and the edges of boxes, and boxes are
     mapped without rounding.
 
     Attributes:
@@ -26,7 +26,7 @@ class Placement(NamedTuple):
 
     @property
     def shrink(self):
-        """By how much the image is shrunk, float; of its two directions the smaller."""
+        """Factor by which the image is shrunk, float; the smaller one of its two directions."""
         y_min, x_min, y_max, x_max = self.source
         top, left, bottom, right = self.target
         return min((y_max - y_min) / (bottom - top), (x_max - x_min) / (right - left))
@@ -54,7 +54,7 @@ class Placement(NamedTuple):
 
         Args:
             pixels (ndarray): ``(H', W', C)``.
-            divisor (int): What the size of the image was divided by to get ``pixels``.
+            divisor (int): Size of the image divided by the size of ``pixels``.
 
         Returns:
             ndarray: ``(bottom - top, right - left, C)`` of the same dtype.
@@ -65,7 +65,7 @@ class Placement(NamedTuple):
         if divisor == 1:
             return cv2.resize(pixels[y_min:y_max, x_min:x_max], size_wh,
                               interpolation=cv2.INTER_LINEAR)
-        # The same, but the edges need not lie between pixels.
+        # This is the same, but the edges need not lie between pixels.
         step_y, step_x = (y_max - y_min) / size_wh[1], (x_max - x_min) / size_wh[0]
         warp = [[step_x, 0, x_min + 0.5 * step_x - 0.5], [0, step_y, y_min + 0.5 * step_y - 0.5]]
         return cv2.warpAffine(pixels, reduced_warp(warp, divisor), size_wh,

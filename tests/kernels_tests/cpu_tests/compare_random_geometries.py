@@ -6,6 +6,8 @@ import chainer
 import numpy as np
 
 from yolo_dist.kernels.cpu import convolution_2d, using_cpu_backend
+from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
+from yolo_dist.kernels.cpu.fixed_block import FixedBlock
 
 
 def draw_geometry(rng):
@@ -34,6 +36,14 @@ def compute(x, w, gy, stride, pad, *, is_on):
     return y.array, x.grad, w.grad
 
 
+def infer(x, w, y, stride, pad):
+    """The convolution as a block of fixed weights, whose normalisation does nothing."""
+    one, zero = np.ones(len(w)), np.zeros(len(w))
+    block = FixedBlock(w, one, zero, zero, one, geometry=get_geometry(w.shape, stride, pad),
+                       eps=0, slope=1)
+    return block(x, y) / 2
+
+
 def main(seed, n_geometries):
     rng = np.random.default_rng(seed)
     for _ in range(n_geometries):
@@ -43,7 +53,10 @@ def main(seed, n_geometries):
             x_shape, w_shape, (x_shape[0], w_shape[0], *side)))
         actual, expected = (compute(x, w, gy, stride, pad, is_on=is_on)
                             for is_on in (True, False))
-        for name, ours, chainers in zip(('y', 'gx', 'gw'), actual, expected, strict=True):
+        actual += infer(x, w, expected[0], stride, pad),
+        expected += expected[0],
+        for name, ours, chainers in zip(('y', 'gx', 'gw', 'fixed y'), actual, expected,
+                                        strict=True):
             np.testing.assert_allclose(ours, chainers, rtol=1e-10, atol=1e-10,
                                        err_msg=f'{name} of {geometry}')
     print(n_geometries, 'geometries agree')

@@ -8,8 +8,8 @@ from chainer.link_hooks import TimerHook
 
 from yolo_dist import links
 from yolo_dist.kernels.cpu import using_cpu_backend
+from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
 from yolo_dist.kernels.cpu.conv_bn_leaky_relu_function import ConvBNLeakyReLUFunction
-from yolo_dist.kernels.cpu.convolution import get_geometry
 from yolo_dist.links.conv_block import ConvBlock
 from yolo_dist.training.momentum_sgd import FusedCorrectedMomentumSGD, WeightDecay
 

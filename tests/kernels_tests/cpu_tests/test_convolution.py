@@ -4,8 +4,8 @@ import chainer.functions as F
 import numpy as np
 import pytest
 
-from yolo_dist.kernels.cpu import convolution, convolution_2d, using_cpu_backend
-from yolo_dist.kernels.cpu.convolution import get_geometry
+from yolo_dist.kernels.cpu import conv_algorithms, convolution_2d, using_cpu_backend
+from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
 
 # Relative to the largest value: sums of up to 8,550 products, in another order.
 TOLERANCES = {'float32': 1e-5, 'float64': 1e-13}
@@ -25,10 +25,10 @@ CASES = [
     (2, 16, 4, 6, 7, 3, 1, 1, 'im2col'),
     (2, 8, 5, 9, 8, 5, 3, 2, 'im2col'),
     (1, 8, 8, 150, 141, 3, 2, 1, 'im2col'),
-    (2, 3, 8, 13, 10, 3, 1, 1, 'planes'),
-    (1, 3, 2, 200, 33, 3, 2, 1, 'planes'),
-    (2, 1, 4, 5, 6, 5, 1, 2, 'planes'),
-    (3, 7, 4, 4, 4, 2, 2, 0, 'planes'),
+    (2, 3, 8, 13, 10, 3, 1, 1, 'few_channels'),
+    (1, 3, 2, 200, 33, 3, 2, 1, 'few_channels'),
+    (2, 1, 4, 5, 6, 5, 1, 2, 'few_channels'),
+    (3, 7, 4, 4, 4, 2, 2, 0, 'few_channels'),
     (1, 256, 40, 17, 14, 3, 1, 1, 'winograd'),
     (2, 16, 8, 13, 31, 3, 1, 1, 'winograd'),
     (1, 12, 9, 17, 20, 3, 1, 0, 'winograd'),
@@ -113,13 +113,13 @@ def test_memory_order_does_not_matter(case):
 
 def test_large_layers_are_cut_into_pieces(monkeypatch):
     """A layer that exceeds the workspace of one piece gives the same as in one piece."""
-    from yolo_dist.kernels.cpu import im2col, planes, winograd
+    from yolo_dist.kernels.cpu import few_channels, im2col, winograd
     monkeypatch.setattr(winograd, '_CHUNK_BYTES', 1)
     monkeypatch.setattr(winograd, '_MIN_CHUNK', 5)
     monkeypatch.setattr(im2col, '_CHUNK_BYTES', 1)
     monkeypatch.setattr(im2col, '_SHARED_CHUNK_BYTES', 1)
     monkeypatch.setattr(im2col, '_MIN_CHUNK', 7)
-    monkeypatch.setattr(planes, '_CHUNK_BYTES', 1)
+    monkeypatch.setattr(few_channels, '_CHUNK_BYTES', 1)
     for case in (CASES[2], CASES[5], CASES[7], CASES[11], CASES[13]):
         arrays = draw(case, 'float64')
         for actual, expected in zip(compute(arrays, *case[6:8], is_on=True),
@@ -147,7 +147,7 @@ def test_float16_is_left_to_chainer(monkeypatch):
     def fail(*_):
         raise AssertionError('a kernel was called')
     for name in ('forward', 'backward_data', 'backward_weights'):
-        monkeypatch.setattr(convolution, name, fail)
+        monkeypatch.setattr(conv_algorithms, name, fail)
     x = np.random.default_rng(0).normal(size=(2, 8, 6, 6)).astype(np.float16)
     w = chainer.Variable(np.ones((4, 8, 3, 3), np.float16))
     with using_cpu_backend(True):
@@ -177,10 +177,10 @@ def test_arrays_that_do_not_fit_never_reach_the_kernels():
     few = np.zeros((2, 8, 6, 6)), np.zeros((8, 8, 3, 3)), np.zeros((2, 3, 3, 7))
     for x_, w_, gy_ in (small, few):
         for function, arguments in (
-                (convolution.forward, (x_[:, :8], w)), (convolution.forward, (x, w_)),
-                (convolution.backward_data, (gy_, w, x.shape)),
-                (convolution.backward_data, (gy, w_, x.shape)),
-                (convolution.backward_weights, (x_[:, :8], gy, w.shape)),
-                (convolution.backward_weights, (x, gy_, w.shape))):
+                (conv_algorithms.forward, (x_[:, :8], w)), (conv_algorithms.forward, (x, w_)),
+                (conv_algorithms.backward_data, (gy_, w, x.shape)),
+                (conv_algorithms.backward_data, (gy, w_, x.shape)),
+                (conv_algorithms.backward_weights, (x_[:, :8], gy, w.shape)),
+                (conv_algorithms.backward_weights, (x, gy_, w.shape))):
             with pytest.raises(ValueError, match='do not fit'):
                 function(*arguments, geometry)

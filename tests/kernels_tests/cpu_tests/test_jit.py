@@ -1,4 +1,10 @@
-"""The machine code that processes share is a function's own."""
+"""The machine code that processes share is a function's own, and is made once."""
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 PROGRAM = """
 import sys
@@ -8,6 +14,9 @@ from numba.core import caching
 from yolo_dist.kernels.cpu import jit
 
 when, dtype, jit._digest_of_kernels = sys.argv[1:]
+if when == 'together':  # each waits until both are there
+    print('ready', flush=True)
+    sys.stdin.readline()
 
 @jit.kernel
 def half(x):
@@ -36,6 +45,23 @@ def test_processes_that_compile_at_once_keep_their_own_code(python, tmp_path):
     for path, code in first.items():  # which is the last of the four writes
         path.write_bytes(code)
     assert run(python, tmp_path, 'later', 'float64', 'a') == ['1.5', '1']
+
+
+def test_of_processes_that_come_at_once_one_compiles(tmp_path):
+    """The other one takes its code."""
+    script = tmp_path / 'script.py'
+    script.write_text(PROGRAM)
+    both = [subprocess.Popen(
+        [sys.executable, script, 'together', 'float32', 'a'], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, 'NUMBA_CACHE_DIR': str(tmp_path / 'cache'),
+             'PYTHONPATH': str(ROOT)}) for _ in range(2)]
+    assert [process.stdout.readline() for process in both] == ['ready\n', 'ready\n']
+    for process in both:
+        process.stdin.write('\n')
+        process.stdin.flush()
+    answers = [process.communicate()[0].split() for process in both]
+    assert sorted(answers) == [['1.5', '0'], ['1.5', '1']]
 
 
 def test_a_change_of_any_kernel_is_noticed(python, tmp_path):

@@ -10,7 +10,7 @@ from chainermn.communicators.pure_nccl_communicator import PureNcclCommunicator
 from yolo_dist.distributed.naive import WorkersNaiveCommunicator
 from yolo_dist.distributed.pure_nccl import WorkersPureNcclCommunicator
 from yolo_dist.errors import GradientOverflow, TrainingDiverged
-from yolo_dist.kernels.cpu.half import from_half, to_half
+from yolo_dist.kernels.cpu.float16_sum import from_half, to_half
 from yolo_dist.kernels.cuda.multi_tensor import N_CHUNK, create_chunks
 from yolo_dist.training.extensions import Float16SumReport
 

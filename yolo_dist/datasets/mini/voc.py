@@ -3,8 +3,8 @@ import numpy as np
 from tqdm import tqdm
 
 from yolo_dist.datasets.mini.digits import draw_background, draw_glyph, encode_jpeg, paste_glyph
+from yolo_dist.datasets.mini.manifest import write_whole_set
 from yolo_dist.datasets.mini.sources import DIGIT_NAMES, load_mini_sources
-from yolo_dist.datasets.mini.whole_set import write_whole_set
 from yolo_dist.datasets.voc_annotation import format_voc_annotation
 from yolo_dist.errors import InputError
 

@@ -3,7 +3,7 @@ import chainer
 import chainer.functions as F
 import numpy as np
 
-from yolo_dist.kernels.cpu import convolution, normalization
+from yolo_dist.kernels.cpu import conv_algorithms, normalization
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last, constant
 
 
@@ -15,7 +15,7 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
     differentiated, it builds the graph of the three.
 
     Args:
-        geometry (~yolo_dist.kernels.cpu.convolution.Geometry): Of the convolution.
+        geometry (~yolo_dist.kernels.cpu.conv_algorithms.Geometry): Of the convolution.
         eps (float): Added to the variance.
         slope (float): Of the ReLU.
         running_mean (ndarray): Updated in place; ``None`` where it is not kept.
@@ -38,7 +38,7 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
     def forward(self, inputs):
         x, w, gamma, beta = inputs
         self.retain_inputs((0, 1, 2, 3))
-        h = convolution.forward(x, w, self.geometry)
+        h = conv_algorithms.forward(x, w, self.geometry)
         mean, var = normalization.moments(h)
         inv_std = np.reciprocal(np.sqrt(var + h.dtype.type(self.eps)))
         y = normalization.normalize(h, mean, gamma * inv_std, beta, self.slope)
@@ -57,9 +57,9 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
         gh, ggamma, gbeta = normalization.backward(h, gy, mean, inv_std, gamma, beta, self.slope)
         gx = gw = None
         if 0 in indexes:
-            gx = convolution.backward_data(gh, w, x.shape, self.geometry)
+            gx = conv_algorithms.backward_data(gh, w, x.shape, self.geometry)
         if 1 in indexes:
-            gw = convolution.backward_weights(x, gh, w.shape, self.geometry)
+            gw = conv_algorithms.backward_weights(x, gh, w.shape, self.geometry)
         gradients = gx, gw, ggamma, gbeta
         return tuple(constant(gradients[i]) for i in indexes)
 
@@ -70,26 +70,3 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
         y = F.leaky_relu(h, slope=self.slope)
         return chainer.grad([y], [inputs[i] for i in indexes], grad_outputs,
                             enable_double_backprop=True)
-
-
-def infer(x, w, gamma, beta, mean, var, *, geometry, eps, slope):
-    """Compute the block with fixed statistics and no graph.
-
-    Args:
-        x (ndarray): ``(B, C, H, W)``.
-        w (ndarray): ``(C', C, kh, kw)``.
-        gamma (ndarray): ``(C',)``.
-        beta (ndarray): ``(C',)``.
-        mean (ndarray): ``(C',)``.
-        var (ndarray): ``(C',)``.
-        geometry (~yolo_dist.kernels.cpu.convolution.Geometry): Of the convolution.
-        eps (float): Added to the variance.
-        slope (float): Of the ReLU.
-
-    Returns:
-        ndarray: ``(B, C', H', W')``.
-    """
-    y = convolution.forward(x, w, geometry)
-    scale = gamma / np.sqrt(var + var.dtype.type(eps))
-    normalization.normalize(y, mean, scale, beta, slope, out=y)
-    return channels_first(y)

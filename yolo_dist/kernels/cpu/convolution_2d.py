@@ -1,8 +1,8 @@
 import chainer
 import chainer.functions as F
 
+from yolo_dist.kernels.cpu.backend_switch import is_cpu_backend_on
 from yolo_dist.kernels.cpu.layout import are_supported
-from yolo_dist.kernels.cpu.switch import is_cpu_backend_on
 
 
 def convolution_2d(x, w, b=None, *, stride, pad):
@@ -24,7 +24,7 @@ def convolution_2d(x, w, b=None, *, stride, pad):
     inputs = [chainer.as_variable(value) for value in (x, w, b) if value is not None]
     if not (is_cpu_backend_on() and _is_known(inputs, stride, pad)):
         return F.convolution_2d(x, w, b, stride, pad)
-    from yolo_dist.kernels.cpu.convolution import get_geometry
+    from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
     from yolo_dist.kernels.cpu.convolution_2d_function import Convolution2DFunction
     geometry = get_geometry(inputs[1].shape, tuple(stride), tuple(pad))
     return Convolution2DFunction(geometry).apply(inputs)[0]

@@ -2,7 +2,7 @@
 import chainer
 import chainer.functions as F
 
-from yolo_dist.kernels.cpu import convolution
+from yolo_dist.kernels.cpu import conv_algorithms
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last, constant
 
 
@@ -13,7 +13,7 @@ class Convolution2DFunction(chainer.FunctionNode):
     Chainer's functions.
 
     Args:
-        geometry (~yolo_dist.kernels.cpu.convolution.Geometry): Stride, padding, algorithm.
+        geometry (~yolo_dist.kernels.cpu.conv_algorithms.Geometry): Stride, padding, algorithm.
     """
 
     def __init__(self, geometry):
@@ -23,7 +23,7 @@ class Convolution2DFunction(chainer.FunctionNode):
     def forward(self, inputs):
         x, w, *bias = inputs
         self.retain_inputs((0, 1))
-        y = convolution.forward(x, w, self.geometry)
+        y = conv_algorithms.forward(x, w, self.geometry)
         for b in bias:
             y += b
         return channels_first(y),
@@ -36,9 +36,9 @@ class Convolution2DFunction(chainer.FunctionNode):
         gy = channels_last(grad_outputs[0].array)
         gradients = []
         if 0 in indexes:
-            gradients.append(convolution.backward_data(gy, w, x.shape, self.geometry))
+            gradients.append(conv_algorithms.backward_data(gy, w, x.shape, self.geometry))
         if 1 in indexes:
-            gradients.append(convolution.backward_weights(x, gy, w.shape, self.geometry))
+            gradients.append(conv_algorithms.backward_weights(x, gy, w.shape, self.geometry))
         if 2 in indexes:
             gradients.append(gy.sum(axis=(0, 1, 2)))
         return [constant(gradient) for gradient in gradients]

@@ -1,10 +1,17 @@
+import contextlib
 import hashlib
 import pathlib
 import secrets
+import threading
 
+import filelock
 import numba
 
 _OPTIONS = {'nogil': True, 'error_model': 'numpy'}
+# So long a process waits for the code of another one, which may have been stopped.
+_PATIENCE_SECONDS = 120
+
+_compiles = threading.RLock()
 
 
 def kernel(function):
@@ -24,6 +31,7 @@ def kernel(function):
     except RuntimeError:
         return numba.njit(**_OPTIONS)(function)
     _make_cache_safe(compiled._cache._cache_file)
+    _compile_in_turn(compiled)
     return compiled
 
 
@@ -42,6 +50,27 @@ def _make_cache_safe(cache_file):
     cache_file._data_name = lambda number: (
         f'{number_name(number).removesuffix(".nbc")}.{secrets.token_hex(4)}.nbc')
     cache_file._source_stamp = cache_file._source_stamp, _digest_of_kernels
+
+
+def _compile_in_turn(compiled):
+    """Let one process compile a function while the others wait for its code.
+
+    The processes of a job come to a function at the same moment. Each of them would compile it.
+
+    Args:
+        compiled: A function whose code is kept.
+    """
+    compile_or_load = compiled.compile
+    lock = filelock.FileLock(f'{compiled._cache._cache_file._index_path}.lock')
+
+    def in_turn(signature):
+        # One thread at a time: a function is compiled inside another one, whose lock is held.
+        with _compiles, contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError, NotImplementedError, filelock.Timeout):
+                held.enter_context(lock.acquire(timeout=_PATIENCE_SECONDS))
+            return compile_or_load(signature)
+
+    compiled.compile = in_turn
 
 
 _sources = sorted(pathlib.Path(__file__).parent.glob('*.py'))

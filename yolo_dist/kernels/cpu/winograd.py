@@ -8,9 +8,12 @@ times as large, a few millionths of the largest value.
 References:
     A. Lavin, S. Gray. Fast Algorithms for Convolutional Neural Networks. CVPR 2016.
 """
+import math
+
 import numpy as np
 
 from yolo_dist.kernels.cpu import winograd_kernels as kernels
+from yolo_dist.kernels.cpu.products import multiply_planes, panel_width
 from yolo_dist.kernels.cpu.threads import n_threads, parallel, parallel_ranges, split
 from yolo_dist.kernels.cpu.workspace import scratch
 
@@ -24,11 +27,10 @@ def tile_side(height, width):
     return 4 if min(height, width) >= _LARGE_TILES_FROM else 2
 
 
-def _count_tiles(y_shape):
+def _count_tiles(y_shape, m):
     batch, height, width, _ = y_shape
-    m = tile_side(height, width)
     tiles_y, tiles_x = -(-height // m), -(-width // m)
-    return m, batch * tiles_y * tiles_x, tiles_y, tiles_x
+    return batch * tiles_y * tiles_x, tiles_y, tiles_x
 
 
 def _cut_tiles(m, n_tiles, n_channels, itemsize):
@@ -43,12 +45,10 @@ def _transform_weights(m, w, is_flipped):
     return u
 
 
-def _correlate(x, w, y, pad, *, is_flipped):
-    m, n_tiles, tiles_y, tiles_x = _count_tiles(y.shape)
-    u = _transform_weights(m, w, is_flipped)
-    if not is_flipped:
-        u = u.transpose(0, 2, 1)
-    n_planes, n_in, n_out = u.shape
+def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
+    """``multiply(v, products, begin, end)`` computes these planes of the products."""
+    n_tiles, tiles_y, tiles_x = _count_tiles(y.shape, m)
+    n_planes, n_in, n_out = (m + 2) ** 2, x.shape[-1], y.shape[-1]
     chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
 
     def run(first, stop):
@@ -56,10 +56,10 @@ def _correlate(x, w, y, pad, *, is_flipped):
         products = scratch('products', (n_planes, stop - first, n_out), x.dtype)
         parallel_ranges(lambda begin, end: kernels.transform_input(
             m, x, v, first, begin, end, tiles_y, tiles_x, pad), stop - first, min_length=16)
-        parallel_ranges(lambda begin, end: np.matmul(
-            v[begin:end], u[begin:end], out=products[begin:end]), n_planes)
+        parallel_ranges(lambda begin, end: multiply(v, products, begin, end), n_planes)
         parallel_ranges(lambda begin, end: kernels.transform_output(
-            m, products, y, first, begin, end, tiles_y, tiles_x), stop - first, min_length=16)
+            m, products, y, first, begin, end, tiles_y, tiles_x, bias, slope, shortcut),
+            stop - first, min_length=16)
 
     def run_share(i):
         for chunk in chunks[slice(*shares[i])]:
@@ -81,7 +81,52 @@ def forward(x, w, y, pad):
         y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
         pad (int): Zeros around ``x``.
     """
-    _correlate(x, w, y, pad, is_flipped=False)
+    _correlate_unpacked(x, w, y, pad, is_flipped=False)
+
+
+def _correlate_unpacked(x, w, y, pad, *, is_flipped):
+    m = tile_side(*y.shape[1:3])
+    u = _transform_weights(m, w, is_flipped)
+    if not is_flipped:
+        u = u.transpose(0, 2, 1)
+    nothing = np.empty(0, x.dtype)
+    _correlate(x, y, pad, m, lambda v, products, begin, end: np.matmul(
+        v[begin:end], u[begin:end], out=products[begin:end]), nothing, x.dtype.type(1), nothing)
+
+
+def pack(w, scale, m):
+    """Transform filters once, for :func:`forward_packed`.
+
+    Args:
+        w (ndarray): ``(C', C, 3, 3)``.
+        scale (ndarray): ``(C',)``, factor on each filter.
+        m (int): Side of the tiles of the output, 2 or 4.
+
+    Returns:
+        ndarray: ``((m + 2) ** 2, panels, C, width)``.
+    """
+    width = panel_width(w.dtype)
+    n_panels = -(-len(w) // width)
+    u = np.empty(((m + 2) ** 2, n_panels, w.shape[1], width), w.dtype)
+    parallel_ranges(lambda begin, end: kernels.pack_weights(m, w, scale, u, begin, end), n_panels)
+    return u
+
+
+def forward_packed(x, u, y, pad, bias, slope, shortcut):
+    """``y = leaky_relu(x * w + bias) + shortcut`` with filters of :func:`pack`.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        u (ndarray): The filters.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        pad (int): Zeros around ``x``.
+        bias (ndarray): ``(C',)``.
+        slope (float): Of the ReLU.
+        shortcut (ndarray): Flat, as many values as ``y``, or none.
+    """
+    n_out = y.shape[-1]
+    _correlate(x, y, pad, math.isqrt(len(u)) - 2, lambda v, products, begin, end: multiply_planes(
+        v, u, products, n_out, begin, end), bias, slope, shortcut)
 
 
 def backward_data(gy, w, gx, pad):
@@ -93,7 +138,7 @@ def backward_data(gy, w, gx, pad):
         gx (ndarray): ``(B, H, W, C)``, contiguous; is overwritten.
         pad (int): Zeros around ``x`` in the forward pass.
     """
-    _correlate(gy, w, gx, 2 - pad, is_flipped=True)
+    _correlate_unpacked(gy, w, gx, 2 - pad, is_flipped=True)
 
 
 def backward_weights(x, gy, gw, pad):
@@ -105,7 +150,8 @@ def backward_weights(x, gy, gw, pad):
         gw (ndarray): ``(C', C, 3, 3)``, contiguous; is overwritten.
         pad (int): Zeros around ``x`` in the forward pass.
     """
-    m, n_tiles, tiles_y, tiles_x = _count_tiles(gy.shape)
+    m = tile_side(*gy.shape[1:3])
+    n_tiles, tiles_y, tiles_x = _count_tiles(gy.shape, m)
     n_planes = (m + 2) ** 2
     n_out, n_in = gw.shape[:2]
     gu = scratch('u', (n_planes, n_out, n_in), x.dtype)

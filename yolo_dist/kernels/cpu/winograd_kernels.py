@@ -7,6 +7,7 @@ from numba import njit
 
 from yolo_dist.kernels.cpu.jit import kernel
 from yolo_dist.kernels.cpu.memory import clear_values, copy_values
+from yolo_dist.kernels.cpu.products import finish
 from yolo_dist.kernels.cpu.tile_transforms import (
     input_transform,
     large_input_transform,
@@ -106,9 +107,13 @@ def transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad):
 
 
 @kernel
-def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x):
-    """``y = A' products[:, i] A`` for tiles ``first + i``, ``begin <= i < end``."""
+def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x, bias, slope, shortcut):
+    """``y = A' products[:, i] A`` for tiles ``first + i``, ``begin <= i < end``.
+
+    Where there is a bias, :func:`~yolo_dist.kernels.cpu.products.finish` follows on each tile.
+    """
     _, height, width, n_channels = y.shape
+    flat_y = y.reshape(-1)
     side = m + 2
     plane = products.shape[1] * n_channels
     patch = np.empty((m, m, n_channels), y.dtype)
@@ -120,13 +125,18 @@ def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x):
             d = ((image * height + p0) * width + q0) * n_channels
             _output(m, products, i * n_channels, side * plane, plane,
                     y, d, width * n_channels, n_channels, n_channels)
-            continue
-        _output(m, products, i * n_channels, side * plane, plane,
-                patch, 0, m * n_channels, n_channels, n_channels)
-        for p in range(min(m, height - p0)):
-            for q in range(min(m, width - q0)):
-                to = ((image * height + p0 + p) * width + q0 + q) * n_channels
-                copy_values(y, to, patch, (p * m + q) * n_channels, n_channels)
+        else:
+            _output(m, products, i * n_channels, side * plane, plane,
+                    patch, 0, m * n_channels, n_channels, n_channels)
+            for p in range(min(m, height - p0)):
+                for q in range(min(m, width - q0)):
+                    to = ((image * height + p0 + p) * width + q0 + q) * n_channels
+                    copy_values(y, to, patch, (p * m + q) * n_channels, n_channels)
+        if bias.size:
+            for p in range(min(m, height - p0)):
+                for q in range(min(m, width - q0)):
+                    at = ((image * height + p0 + p) * width + q0 + q) * n_channels
+                    finish(flat_y, at, bias, 0, n_channels, slope, shortcut)
 
 
 @kernel
@@ -177,6 +187,28 @@ def transform_weights(m, w, u, begin, end, is_flipped):
                 for c in range(n_in):
                     rows[k, c], rows[8 - k, c] = rows[8 - k, c], rows[k, c]
         _weight(m, rows, 0, 3 * n_in, n_in, u, o * n_in, (m + 2) * plane, plane, n_in)
+
+
+@kernel
+def pack_weights(m, w, scale, u, begin, end):
+    """``u = G w scale G'`` as :func:`~yolo_dist.kernels.cpu.products.multiply_planes` reads it.
+
+    ``u`` is ``(planes, panels, C, width)``; for the panels ``begin <= j < end``. Columns beyond
+    the last filter are zeros.
+    """
+    n_out, n_in = w.shape[:2]
+    _, n_panels, _, width = u.shape
+    plane = n_panels * n_in * width
+    flat = w.reshape(-1)
+    rows = np.zeros((9, width), w.dtype)
+    for j in range(begin, end):
+        for c in range(n_in):
+            for lane in range(width):
+                o = j * width + lane
+                for k in range(9):
+                    rows[k, lane] = flat[(o * n_in + c) * 9 + k] * scale[o] if o < n_out else 0
+            _weight(m, rows, 0, 3 * width, width,
+                    u, (j * n_in + c) * width, (m + 2) * plane, plane, width)
 
 
 @kernel

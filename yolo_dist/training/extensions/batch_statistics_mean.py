@@ -4,9 +4,9 @@ from chainer import training
 class BatchStatisticsMean(training.Extension):
     """Averages the batch-normalisation statistics over workers.
 
-    Runs wherever statistics are about to leave a worker: before each evaluation
-    and each snapshot, so that a resumed run holds the same statistics as one that
-    was never interrupted.
+    Runs before statistics are used outside a worker: before each evaluation and
+    each snapshot. A resumed run therefore has the same statistics as an
+    uninterrupted run.
 
     Args:
         workers (~yolo_dist.distributed.virtual_workers.LocalWorkers): The workers of this process.

@@ -8,7 +8,7 @@ class BestWeights(training.Extension):
 
     Args:
         model (chainer.Link): The model.
-        metric (str): Observation to compare; more is better, ``None`` is no result.
+        metric (str): Observation to compare. Larger is better; ``None`` is no result.
         path (pathlib.Path): Where to write the weights.
     """
 

@@ -16,11 +16,11 @@ def _duration(seconds):
 
 
 def _open_terminal(out):
-    """Return the terminal on which ``out`` ends up, or ``None`` if it goes elsewhere.
+    """Return the terminal that shows ``out``, or ``None`` if ``out`` goes elsewhere.
 
-    Open MPI gives each process a terminal of its own, without a size, whatever
-    ``mpiexec`` then does with what is written there; where that goes, /proc tells of
-    ``mpiexec``, the parent of a process on its node.
+    Open MPI gives each process a terminal of its own without a size, even if the output
+    of ``mpiexec`` goes to a file. /proc tells where the output of ``mpiexec`` goes, which
+    is the parent of the process if both are on one node.
     """
     if out is not sys.stdout or 'OMPI_COMM_WORLD_RANK' not in os.environ:
         return out if out.isatty() else None
@@ -34,11 +34,11 @@ def _open_terminal(out):
 
 
 class Console(training.Extension):
-    """One line for each report; on a terminal also a progress bar below them.
+    """Prints one line for each report, and on a terminal a progress bar below them.
 
     Args:
         n_iterations (int): Length of the run.
-        report_trigger (callable): Iterations at which a line is due.
+        report_trigger (callable): Iterations at which to print a line.
         out (file): Where to write; standard output if ``None``.
     """
 
@@ -61,7 +61,7 @@ class Console(training.Extension):
         self._first_iteration = trainer.updater.iteration
         self._began_at = time.perf_counter()
         terminal = _open_terminal(self._out)
-        # tqdm's own lock, between processes, stays in /dev/shm after a kill.
+        # The default lock of tqdm, between processes, stays in /dev/shm after a kill.
         tqdm.tqdm.set_lock(threading.RLock())
         self._bar = tqdm.tqdm(total=self._n_iterations, initial=self._first_iteration,
                               unit='it', file=terminal, dynamic_ncols=True, leave=False,
@@ -76,7 +76,7 @@ class Console(training.Extension):
     def _line(self, trainer):
         iteration = trainer.updater.iteration
         seconds = time.perf_counter() - self._began_at
-        done = max(1, iteration - self._first_iteration)  # 0 in what follows a resume
+        done = max(1, iteration - self._first_iteration)  # 0 directly after a resume
         left = seconds / done * (self._n_iterations - iteration)
         values = [_NO_RESULT if trainer.observation[key] is None
                   else form.format(trainer.observation[key])

@@ -8,15 +8,15 @@ class Evaluation(training.Extension):
 
     Reports:
         ``val/...``: Each percentage that the evaluation returns, such as
-        ``val/top1_accuracy_percent`` or ``val/map_percent``; ``None`` where the set has no object.
+        ``val/top1_accuracy_percent`` or ``val/map_percent``; ``None`` if the set has no object.
 
     Args:
         evaluate (callable): Called without arguments in all processes; returns
             ``{name: value}`` in all of them, and at the root the result for each image.
 
     Attributes:
-        metrics (dict): Of the last evaluation; ``None`` before the first.
-        results (list): Of the last evaluation, at the root; ``None`` before the first.
+        metrics (dict): Metrics of the last evaluation; ``None`` before the first.
+        results (list): Results of the last evaluation, at the root; ``None`` before the first.
     """
 
     # After the snapshot, before the log.

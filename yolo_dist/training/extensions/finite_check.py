@@ -7,23 +7,23 @@ from yolo_dist.training.divergence import is_finite, raise_diverged
 
 
 class FiniteCheck(training.Extension):
-    """Ends training in the iteration in which a loss is not finite, in all processes alike.
+    """Ends training in all processes in the iteration in which a loss is not finite.
 
-    Costs an all-reduce of one number. On a GPU the losses are those of the iteration before,
-    which are there without waiting. Weights and the optimizer's state are also looked at where a
-    snapshot follows. Gradients are looked at in their mean, before they move a weight: see
-    :class:`~yolo_dist.distributed.naive.WorkersNaiveCommunicator`.
+    The cost is an all-reduce of one number. On a GPU the checked losses are those of the previous
+    iteration, for which it does not have to wait. Before a snapshot the weights and the state of
+    the optimizer are checked as well. The mean of the gradients is checked before it moves a
+    weight: see :class:`~yolo_dist.distributed.naive.WorkersNaiveCommunicator`.
 
     Args:
         comm (chainermn.CommunicatorBase): The communicator. Collective.
         snapshot_trigger (callable): Iterations that end in a snapshot.
-        prefix (str): What names the train chain's values in an observation.
+        prefix (str): Prefix of the train chain's values in an observation.
 
     Raises:
         TrainingDiverged: In all processes.
     """
 
-    # Before all that would use such numbers.
+    # Before all extensions that would use such numbers.
     priority = training.PRIORITY_WRITER + 11
 
     def __init__(self, comm, snapshot_trigger, *, prefix='main/'):
@@ -40,7 +40,8 @@ class FiniteCheck(training.Extension):
         losses = {key: float(value) for key, value in losses.items()}
         found = [f'{key} is {value}' for key, value in losses.items() if not np.isfinite(value)]
         if self._snapshot_trigger(trainer):
-            found += [f'{name} is not' for name, array in _state(trainer) if not is_finite(array)]
+            found += [f'{name} is not finite'
+                      for name, array in _state(trainer) if not is_finite(array)]
         total = np.array([len(found)], np.int32)
         self._comm.mpi_comm.Allreduce(total.copy(), total)
         if total[0]:

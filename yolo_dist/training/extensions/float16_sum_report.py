@@ -4,7 +4,7 @@ from yolo_dist.errors import GradientOverflow, TrainingDiverged
 
 
 class Float16SumReport(training.Extension):
-    """What gradients lose in a float16 sum, counted since the last report.
+    """Reports the elements that gradients lost in float16 sums since the last report.
 
     Reports:
         ``overflowed_elements``: Elements whose sum was not finite.
@@ -12,17 +12,17 @@ class Float16SumReport(training.Extension):
         and became zero in float16.
 
     Args:
-        comm (chainermn.CommunicatorBase): Of :mod:`~yolo_dist.distributed.worker_mean`, with
-            sums in float16. Collective.
+        comm (chainermn.CommunicatorBase): A communicator of
+            :mod:`~yolo_dist.distributed.worker_mean`, with sums in float16. Collective.
         report_trigger (callable): Iterations at which to report.
 
     Raises:
-        TrainingDiverged: In all processes, if a sum overflowed on a GPU, where updates do not
-            wait to see it.
+        TrainingDiverged: In all processes, if a sum overflowed on a GPU. Updates on a GPU do not
+            wait for this check.
     """
 
     trigger = (1, 'iteration')
-    # Before the means of values that an overflow has spoilt.
+    # Before the means of values that an overflow has made useless.
     priority = training.PRIORITY_EDITOR + 2
 
     def __init__(self, comm, report_trigger):

@@ -5,9 +5,9 @@ from chainer import training
 class Interruption(training.Extension):
     """Lets a scheduler's signal end a session after the current iteration.
 
-    A signal may reach some processes only, or not all during the same iteration, so
-    they agree on the iteration in which to stop: a sum of one number. Called without
-    a trainer's help by the triggers that depend on it (:meth:`is_due`).
+    A signal may reach only some processes, or reach them in different iterations. The
+    processes therefore agree on the iteration in which to stop, by a sum of one number.
+    The triggers that depend on it call :meth:`is_due` directly, without the trainer.
 
     Args:
         comm (chainermn.CommunicatorBase): The communicator. Collective.
@@ -15,7 +15,7 @@ class Interruption(training.Extension):
     """
 
     trigger = (1, 'iteration')
-    # Before all that have to act on it.
+    # Before all extensions that act on it.
     priority = training.PRIORITY_WRITER + 10
 
     def __init__(self, comm, stop_request):
@@ -30,5 +30,5 @@ class Interruption(training.Extension):
         self._is_due = bool(total[0])
 
     def is_due(self, trainer=None):
-        """Whether the session ends with this iteration, in all processes alike."""
+        """Whether the session ends with this iteration, the same in all processes."""
         return self._is_due

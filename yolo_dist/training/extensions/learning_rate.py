@@ -4,12 +4,12 @@ from chainer import training
 class LearningRate(training.Extension):
     """Sets the learning rate of each update from a pure schedule.
 
-    The rate of update ``i`` is the schedule's at the position where that update
-    begins. It is set once before the first update, also after a resume, and then
-    after each update for the next one.
+    The rate of update ``i`` is the value of the schedule at the position where the
+    update begins. It is set before the first update, also after a resume, and then
+    after each update for the next update.
 
     Reports:
-        ``lr``: Rate of the update just made, at iterations that are logged.
+        ``lr``: Rate of the update that was just made, at iterations that are logged.
 
     Args:
         schedule (~yolo_dist.training.schedules.Schedule): Rate as a function of epochs.

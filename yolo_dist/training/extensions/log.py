@@ -4,7 +4,7 @@ from yolo_dist.runs.run_directory import write_json
 
 
 class Log(LogReport):
-    """Chainer's ``LogReport``, whose file is there whole or not at all.
+    """Chainer's ``LogReport``, with a file that is whole or absent.
 
     Args:
         path (pathlib.Path): The file.

@@ -9,21 +9,21 @@ from yolo_dist.errors import TrainingDiverged
 
 
 class ReportMean(training.Extension):
-    """Means over all workers, and over the iterations since the last report.
+    """Reports means over all workers and over the iterations since the last report.
 
-    Chainer's ``LogReport`` sees the values of its own process alone. Values stay
-    on their device until a report, which is one all-reduce of a few numbers.
+    Chainer's ``LogReport`` sees only the values of its own process. Values stay on
+    their device until a report, which is one all-reduce of a few numbers.
 
     Reports:
         ``train/...``: Each of the train chain's values, such as ``train/loss``.
         ``epoch_detail``: Position in training, epochs.
-        ``images_per_second``: Of all workers together, evaluations, snapshots and
-        logging left out.
+        ``images_per_second``: Speed of all workers together, without the time of
+        evaluations, snapshots and logging.
 
     Args:
         comm (chainermn.CommunicatorBase): The communicator. Collective.
         report_trigger (callable): Iterations at which to report.
-        prefix (str): What names the train chain's values in an observation.
+        prefix (str): Prefix of the train chain's values in an observation.
 
     Raises:
         TrainingDiverged: In all processes, if a mean is not finite.
@@ -42,13 +42,13 @@ class ReportMean(training.Extension):
 
     def __call__(self, trainer):
         for key in [key for key in trainer.observation if key.startswith(self._prefix)]:
-            # Taken out, so that no log shows the values of one worker.
+            # These values are removed, because no log may show the values of a single worker.
             value = trainer.observation.pop(key)
             self._sums[key] = self._sums.get(key, 0) + getattr(value, 'array', value)
         self._count += 1
         is_due = self._report_trigger(trainer)
         if is_due:
-            # Also waits for the device, whose kernels may still be running.
+            # This also waits for the device, whose kernels may still be running.
             sums = {key: float(cuda.to_cpu(value)) for key, value in self._sums.items()}
         self._seconds += time.perf_counter() - trainer.updater.update_began_at
         if is_due:

@@ -3,19 +3,19 @@ from chainer import training
 
 
 class RunIdentity(training.Extension):
-    """Does nothing but put the identity of the run into each snapshot.
+    """Puts the identity of the run into each snapshot, and does nothing else.
 
     Args:
-        identity (ndarray): What :func:`yolo_dist.runs.snapshots.identity` returned.
+        identity (ndarray): The result of :func:`yolo_dist.runs.snapshots.identity`.
     """
 
     def __init__(self, identity):
         self._identity = identity
 
     def __call__(self, trainer):
-        pass  # its work is to be saved
+        pass  # it only has to be saved
 
     def serialize(self, serializer):
-        # Read back by `find_whole_snapshot` alone, before anything is loaded.
+        # Only `find_whole_snapshot` reads it back, before anything is loaded.
         if isinstance(serializer, chainer.Serializer):
             serializer('identity', self._identity)

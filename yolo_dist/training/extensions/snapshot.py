@@ -8,17 +8,17 @@ from yolo_dist.runs.run_directory import save_npz, snapshot_files
 
 
 class Snapshot(training.Extension):
-    """Writes the whole state of training, before the evaluation, which may fail or be killed.
+    """Writes the whole state of training before the evaluation, which may fail or be killed.
 
-    What comes after it in its iteration (evaluation, log, best weights, curves) is not part of
-    the state. :class:`Replay` does that after a resume.
+    The extensions that follow in its iteration (evaluation, log, best weights, curves) are not
+    part of the state. :class:`AfterResume` runs them after a resume.
 
     Args:
         directory (pathlib.Path): The run directory.
         n_kept (int): Snapshots to keep, this one included.
     """
 
-    # After all that trains and reports on training.
+    # After all extensions that train and report on training.
     priority = training.PRIORITY_EDITOR - 10
 
     def __init__(self, directory, n_kept):
@@ -35,7 +35,7 @@ class Snapshot(training.Extension):
             old.unlink(missing_ok=True)
 
     def serialize(self, serializer):
-        # Read back by `load_snapshot`, in every process.
+        # `load_snapshot` reads it back in every process.
         if isinstance(serializer, chainer.Serializer):
             text = json.dumps(self._observation)
             serializer('observation', np.frombuffer(text.encode(), np.uint8))

@@ -3,7 +3,6 @@ import io
 
 import numpy as np
 from chainer import training
-from matplotlib.image import imread
 
 from yolo_dist.drawing import tolerate_failure, write_figure
 from yolo_dist.errors import InputError
@@ -17,21 +16,21 @@ def check_tensorboard():
     """
     if importlib.util.find_spec('tensorboardX') is None:
         raise InputError('--tensorboard: found no package tensorboardX, which writes the event '
-                         "files; install it by pip install -e '.[tensorboard]', or leave the "
-                         'option out')
+                         "files; install it by pip install -e '.[tensorboard]', or remove the "
+                         'option')
 
 
 class TensorBoard(training.Extension):
-    """Writes event files: what is logged, over iterations, and pictures of each evaluation.
+    """Writes event files: the logged values over iterations, and pictures of each evaluation.
 
-    A session that goes on from a snapshot hides what an earlier one wrote beyond it, so that
-    no point of a curve is there twice.
+    A session that goes on from a snapshot hides the points that an earlier session wrote after
+    the snapshot. No point of a curve is therefore shown twice.
 
     Args:
         folder (pathlib.Path): Where the event files go.
         report_trigger (callable): Iterations at which to write.
         evaluation (Evaluation): Its ``results`` are drawn.
-        draw (callable): Called with them; returns a figure.
+        draw (callable): Called with the results; returns a figure.
     """
 
     trigger = (1, 'iteration')
@@ -45,7 +44,7 @@ class TensorBoard(training.Extension):
         self._writer, self._drawn = None, None
 
     def initialize(self, trainer):
-        from tensorboardX import SummaryWriter  # an extra
+        from tensorboardX import SummaryWriter  # an optional package
         self._writer = SummaryWriter(str(self._folder), purge_step=trainer.updater.iteration + 1,
                                      filename_suffix=f'.{trainer.updater.iteration}')
 
@@ -68,6 +67,8 @@ class TensorBoard(training.Extension):
 
 
 def _pixels(figure):
+    from matplotlib.image import imread
+
     file = io.BytesIO()
     write_figure(figure, file)
     file.seek(0)

@@ -12,38 +12,38 @@ def _quartiles(values):
 
 
 class Throughput(training.Extension):
-    """Measures the speed of a run whose length is the measurement's.
+    """Measures the speed of a run that is only as long as the measurement.
 
-    An iteration lasts from the end of the one before to its own end, as the slowest
-    process sees it; nothing between is left out. Processes keep their clocks to
-    themselves and exchange them once, when the trainer is about to stop.
+    An iteration lasts from the end of the previous iteration to its own end, in the
+    slowest process. Everything in between counts. Each process keeps its times and
+    exchanges them once, when the trainer is about to stop.
 
-    Writes, once, on the root:
+    The root writes these values once:
 
     =========================  ==============  ==============================================
     key                        unit            meaning
     =========================  ==============  ==============================================
     ``n_workers``              1               k
-    ``n_processes``            1               P; only where it is k this is the speed of k
+    ``n_processes``            1               P; the speed is that of k GPUs only if P = k
     ``global_batch_size``      images          ``k n``
     ``warmup_iterations``      1               iterations before the measured ones
     ``iterations``             1               measured iterations
-    ``images_per_second``      images / s      of the whole job: median and quartiles
-    ``seconds_per_iteration``  s               of the slowest process: median and quartiles
+    ``images_per_second``      images / s      whole job: median and quartiles
+    ``seconds_per_iteration``  s               slowest process: median and quartiles
     ``phase_seconds``          s               median of each phase, mean over processes
     =========================  ==============  ==============================================
 
     Args:
-        comm (chainermn.CommunicatorBase): Of :mod:`~yolo_dist.distributed.worker_mean`.
-            Collective, in the last iteration.
-        warmup_iterations (int): Iterations that do not count: compilers, caches and
-            memory pools are at work then.
+        comm (chainermn.CommunicatorBase): A communicator of
+            :mod:`~yolo_dist.distributed.worker_mean`. Collective in the last iteration.
+        warmup_iterations (int): Iterations that do not count, because compilers, caches
+            and memory pools are still warming up.
         write (callable): Called with the dictionary above.
         clock (callable): Seconds.
     """
 
     trigger = (1, 'iteration')
-    # After all that a run does beside its updates.
+    # After all other work beside updates.
     priority = training.PRIORITY_READER - 3
 
     def __init__(self, comm, warmup_iterations, write, *, clock=time.perf_counter):

@@ -3,15 +3,15 @@ from chainer import training
 from yolo_dist.training.extensions.snapshot import Snapshot
 
 
-class Replay(training.Extension):
-    """Does, after a resume, what comes after the snapshot in the iteration of the snapshot.
+class AfterResume(training.Extension):
+    """After a resume, runs the extensions that follow the snapshot in its iteration.
 
     Attributes:
-        observation (dict): What was reported before the snapshot, as
-            :func:`~yolo_dist.runs.snapshots.load_snapshot` returns it; ``None``: nothing to do.
+        observation (dict): The values reported before the snapshot, from
+            :func:`~yolo_dist.runs.snapshots.load_snapshot`; ``None``: nothing to do.
     """
 
-    # Begins when all others have begun.
+    # It is initialised after all others.
     priority = -1000
 
     def __init__(self):
@@ -29,8 +29,8 @@ class Replay(training.Extension):
         self._is_due = False
 
     def __call__(self, trainer):
-        pass  # its work is done before the first iteration
+        pass  # the work is done before the first iteration
 
     def is_due(self, trainer=None):
-        """Whether it is at work: there is a report where there was a snapshot."""
+        """Whether it is running: an iteration with a snapshot also has a report."""
         return self._is_due

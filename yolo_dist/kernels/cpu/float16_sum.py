@@ -1,7 +1,7 @@
 """Sums in float16 of gradients in host memory."""
 import numpy as np
 
-from yolo_dist.kernels.cpu import half_kernels
+from yolo_dist.kernels.cpu import float16_kernels
 from yolo_dist.kernels.cpu.threads import parallel_ranges
 
 _MIN_SHARE = 1 << 16  # elements that are worth a thread
@@ -24,13 +24,13 @@ def to_half(x, half, *, scale):
     Returns:
         int: How many numbers other than zero became zero.
     """
-    return sum(_in_shares(half_kernels.store, x.reshape(-1), half.view(np.uint16),
+    return sum(_in_shares(float16_kernels.store, x.reshape(-1), half.view(np.uint16),
                           np.float32(scale)))
 
 
 def add_half(x, y):
     """``y += x`` in float16, in place; an overflow gives an infinity."""
-    _in_shares(half_kernels.add, x.view(np.uint16), y.view(np.uint16))
+    _in_shares(float16_kernels.add, x.view(np.uint16), y.view(np.uint16))
 
 
 def from_half(half, x, *, scale):
@@ -44,5 +44,5 @@ def from_half(half, x, *, scale):
     Returns:
         int: How many numbers of ``half`` are not finite.
     """
-    return sum(_in_shares(half_kernels.load, half.view(np.uint16), x.reshape(-1),
+    return sum(_in_shares(float16_kernels.load, half.view(np.uint16), x.reshape(-1),
                           np.float32(scale)))

@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from yolo_dist.kernels.cpu import im2col, planes, pointwise, winograd
+from yolo_dist.kernels.cpu import few_channels, im2col, pointwise, winograd
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last
 
 _VECTOR = 8  # channels; fewer are no vector
@@ -33,7 +33,7 @@ class Geometry:
         self.stride = stride
         self.pad = pad
         if n_in < _VECTOR and self.ksize != [1, 1]:
-            self.algorithm = 'planes'
+            self.algorithm = 'few_channels'
         elif stride != (1, 1):
             self.algorithm = 'im2col'
         elif self.ksize == [1, 1] and pad == (0, 0):
@@ -92,8 +92,8 @@ def forward(x, w, geometry):
     geometry.check(x.shape, w.shape)
     w = np.ascontiguousarray(w)
     y = np.empty(geometry.out_shape(x.shape), x.dtype)
-    if geometry.algorithm == 'planes':
-        planes.forward(np.ascontiguousarray(x), w, y, geometry.stride, geometry.pad)
+    if geometry.algorithm == 'few_channels':
+        few_channels.forward(np.ascontiguousarray(x), w, y, geometry.stride, geometry.pad)
     elif geometry.algorithm == 'pointwise':
         pointwise.forward(channels_last(x), w, y)
     elif geometry.algorithm == 'winograd':
@@ -148,8 +148,9 @@ def backward_weights(x, gy, w_shape, geometry):
     """
     geometry.check(x.shape, w_shape, gy.shape)
     gw = np.empty(w_shape, x.dtype)
-    if geometry.algorithm == 'planes':
-        planes.backward_weights(np.ascontiguousarray(x), gy, gw, geometry.stride, geometry.pad)
+    if geometry.algorithm == 'few_channels':
+        few_channels.backward_weights(
+            np.ascontiguousarray(x), gy, gw, geometry.stride, geometry.pad)
     elif geometry.algorithm == 'pointwise':
         pointwise.backward_weights(channels_last(x), gy, gw)
     elif geometry.algorithm == 'winograd':

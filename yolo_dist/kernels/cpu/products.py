@@ -1,0 +1,324 @@
+"""Matrix products with fixed, packed filters, written as explicit SIMD code.
+
+A library packs both sides of a product at each call. That is as much work as the product where
+there are few rows, as in late layers and in the 36 products of a Winograd convolution. Here the
+filters are packed once, rows lie wherever they lie, and what follows the product is
+done while its result is in the cache.
+"""
+import numpy as np
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from yolo_dist.kernels.cpu.jit import kernel
+from yolo_dist.kernels.cpu.memory import clear_values, copy_values
+
+# Two vectors of six rows are 12 sums, which with their operands fill the 16 registers of AVX2.
+_VECTOR_BYTES = 64 if binding.get_host_cpu_features().get('avx512f') else 32
+_PANEL_BYTES = 2 * _VECTOR_BYTES
+_TILE_ROWS = 6
+_MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
+_MAX_ROWS = 192  # at a time: with so many steps they fill most of an L2 cache
+
+
+def panel_width(dtype):
+    """Columns of a panel of filters, the width of a tile of the result."""
+    return _PANEL_BYTES // np.dtype(dtype).itemsize
+
+
+def _tile_product(n_rows):
+    """Make a function that adds the product of ``n_rows`` rows and a panel to a tile of ``c``.
+
+    ``f(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)`` computes
+    ``c[c0 + r * c_row + j] += sum(x[x0 + rows[i + r] + steps[k + s]] * b[b0 + s * width + j])``.
+    Indices count elements of the flat memory. The first time ``c`` is not read.
+    """
+    @intrinsic
+    def f(typing, x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first):
+        index, bits = types.intp, x.dtype.bitwidth
+        signature = types.void(x, index, rows, index, steps, index, index, b, index, c, index,
+                               index, types.boolean)
+        n_lanes = 8 * _VECTOR_BYTES // bits
+
+        def codegen(context, builder, sig, args):
+            def data(type_, value):
+                return context.make_array(type_)(context, builder, value=value).data
+
+            def at(pointer, offset):
+                return builder.gep(pointer, [offset])
+
+            def integer(value):
+                return ir.Constant(args[1].type, value)
+
+            def vectors(pointer):
+                return [builder.bitcast(at(pointer, integer(lane)), vector.as_pointer())
+                        for lane in (0, n_lanes)]
+
+            def load(pointer):
+                value = builder.load(pointer)
+                value.align = bits // 8
+                return value
+
+            element = context.get_data_type(x.dtype)
+            vector = ir.VectorType(element, n_lanes)
+            x_, x0_, rows_, i_, steps_, k_, n_steps_, b_, b0_, c_, c0_, c_row_, is_first_ = args
+            first_row = at(data(rows, rows_), i_)
+            origin = at(data(x, x_), x0_)
+            row_pointers = [at(origin, builder.load(at(first_row, integer(r))))
+                            for r in range(n_rows)]
+            first_step, panel = at(data(steps, steps_), k_), at(data(b, b_), b0_)
+            target = at(data(c, c_), c0_)
+            targets = [pointer for r in range(n_rows)
+                       for pointer in vectors(at(target, builder.mul(c_row_, integer(r))))]
+
+            entry = builder.block
+            read, loop, end = map(builder.append_basic_block, ('read', 'loop', 'end'))
+            builder.cbranch(cgutils.is_true(builder, is_first_), loop, read)
+            builder.position_at_end(read)
+            before = [load(pointer) for pointer in targets]
+            builder.branch(loop)
+
+            builder.position_at_end(loop)
+            step = builder.phi(args[1].type)
+            sums = [builder.phi(vector) for _ in targets]
+            filters = [load(pointer) for pointer in vectors(
+                at(panel, builder.mul(step, integer(2 * n_lanes))))]
+            offset = builder.load(at(first_step, step))
+            fma = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(vector, [vector] * 3),
+                f'llvm.fma.v{n_lanes}f{bits}')
+            lane = ir.IntType(32)
+            undefined = ir.Constant(vector, ir.Undefined)
+            everywhere = ir.Constant(ir.VectorType(lane, n_lanes), [0] * n_lanes)
+            results = []
+            for r, pointer in enumerate(row_pointers):
+                value = builder.insert_element(
+                    undefined, builder.load(at(pointer, offset)), ir.Constant(lane, 0))
+                value = builder.shuffle_vector(value, undefined, everywhere)
+                results += [builder.call(fma, [value, filters[half], sums[2 * r + half]])
+                            for half in (0, 1)]
+            after = builder.add(step, integer(1))
+            zero = ir.Constant(vector, [0.] * n_lanes)
+            for phi, at_first, from_c, from_loop in zip(
+                    (step, *sums), (integer(0), *[zero] * len(sums)), (integer(0), *before),
+                    (after, *results), strict=True):
+                phi.add_incoming(at_first, entry)
+                phi.add_incoming(from_c, read)
+                phi.add_incoming(from_loop, loop)
+            builder.cbranch(builder.icmp_signed('<', after, n_steps_), loop, end)
+
+            builder.position_at_end(end)
+            for value, pointer in zip(results, targets, strict=True):
+                builder.store(value, pointer).align = bits // 8
+            return context.get_dummy_value()
+        return signature, codegen
+    return f
+
+
+_tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = map(
+    _tile_product, range(1, _TILE_ROWS + 1))
+
+
+@njit(nogil=True, error_model='numpy', inline='never')
+def _multiply_tile(n, x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first):
+    if n == 6:
+        _tile_6(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+    elif n == 5:
+        _tile_5(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+    elif n == 4:
+        _tile_4(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+    elif n == 3:
+        _tile_3(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+    elif n == 2:
+        _tile_2(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+    else:
+        _tile_1(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+
+
+@njit(nogil=True, error_model='numpy', inline='never')
+def finish(y, at, bias, first, n, slope, shortcut):
+    """``y = leaky_relu(y + bias) + shortcut`` of ``n`` channels from ``first`` on.
+
+    ``y`` and ``shortcut`` are flat, of one layout, and the channels lie at ``at``. Nothing is
+    added of an empty shortcut.
+    """
+    values, biases = y[at:at + n], bias[first:first + n]
+    if shortcut.size:
+        others = shortcut[at:at + n]
+        for c in range(n):
+            z = values[c] + biases[c]
+            values[c] = (z if z > 0 else z * slope) + others[c]
+    else:
+        for c in range(n):
+            z = values[c] + biases[c]
+            values[c] = z if z > 0 else z * slope
+
+
+@njit(nogil=True, error_model='numpy', inline='never')
+def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, slope, shortcut):
+    """``c[i] = x[i] @ b`` for the panels ``begin <= j < end`` of filters, and :func:`finish`.
+
+    Args:
+        x (ndarray): Flat. Row ``i`` has its values at ``x0 + rows[i] + steps``.
+        x0 (int): Begin of the first row.
+        rows (ndarray): Int64, offset of each row.
+        n_rows (int): How many of them there are.
+        steps (ndarray): Int64, offset of each value of a row.
+        b (ndarray): Flat; packed filters ``(panel, steps, width)`` from ``b0`` on.
+        b0 (int): Begin of the filters.
+        c (ndarray): Flat; the result ``(n_rows, n_out)`` from ``c0`` on.
+        c0 (int): Begin of the result.
+        n_out (int): Columns of the result. Filters of the last panel beyond are zeros.
+        begin (int): First panel.
+        end (int): Panel after the last.
+        bias (ndarray): ``(n_out,)``; an empty one leaves the product as it is.
+        slope (float): Of the ReLU.
+        shortcut (ndarray): Flat, of the layout of ``c``; see :func:`finish`.
+    """
+    n_steps, width = steps.size, _PANEL_BYTES // x.itemsize
+    # A tile that the result is too narrow for.
+    edge = np.empty(_MAX_ROWS * width, x.dtype)
+    top = 0
+    while top < n_rows:
+        bottom = min(n_rows, top + _MAX_ROWS)
+        n_tiles = (bottom - top + _TILE_ROWS - 1) // _TILE_ROWS
+        k = 0
+        while k < n_steps:
+            n = min(_MAX_STEPS, n_steps - k)
+            for j in range(begin, end):
+                is_edge = (j + 1) * width > n_out
+                at_filters = b0 + (j * n_steps + k) * width
+                for t in range(n_tiles):
+                    i = top + (bottom - top) * t // n_tiles
+                    n_tile_rows = top + (bottom - top) * (t + 1) // n_tiles - i
+                    if is_edge:
+                        _multiply_tile(n_tile_rows, x, x0, rows, i, steps, k, n, b, at_filters,
+                                       edge, (i - top) * width, width, k == 0)
+                    else:
+                        _multiply_tile(n_tile_rows, x, x0, rows, i, steps, k, n, b, at_filters,
+                                       c, c0 + i * n_out + j * width, n_out, k == 0)
+            k += n
+        first, last = begin * width, min(n_out, end * width)
+        for i in range(top, bottom):
+            if end * width > n_out:
+                valid = (end - 1) * width
+                copy_values(c, c0 + i * n_out + valid, edge, (i - top) * width, n_out - valid)
+            if bias.size:
+                finish(c, c0 + i * n_out + first, bias, first, last - first, slope, shortcut)
+        top = bottom
+
+
+@kernel
+def multiply_planes(v, u, products, n_out, begin, end):
+    """``products[k] = v[k] @ u[k]`` for the planes ``begin <= k < end``.
+
+    ``v`` is ``(planes, tiles, C)``, ``u`` ``(planes, panels, C, width)`` and ``products``
+    ``(planes, tiles, C')``.
+    """
+    _, n_tiles, n_in = v.shape
+    rows, steps = np.arange(n_tiles) * n_in, np.arange(n_in)
+    nothing = np.empty(0, v.dtype)
+    n_panels = u.shape[1]
+    width = u.shape[3]
+    flat_v, flat_u, flat_products = v.reshape(-1), u.reshape(-1), products.reshape(-1)
+    for k in range(begin, end):
+        multiply(flat_v, k * n_tiles * n_in, rows, n_tiles, steps, flat_u,
+                 k * n_panels * n_in * width, flat_products, k * n_tiles * n_out, n_out,
+                 0, n_panels, nothing, v.dtype.type(1), nothing)
+
+
+@kernel
+def convolve_pointwise(x, packed, y, first, last, begin, end, bias, slope, shortcut):
+    """Convolve the pixels ``first <= i < last`` with the panels ``begin <= j < end`` of filters.
+
+    ``x`` is ``(pixels, C)``, ``packed`` ``(panels, C, width)``, ``y`` ``(pixels, C')``; the rest
+    as of :func:`multiply`.
+    """
+    n_in, n_out = x.shape[1], y.shape[1]
+    rows, steps = np.arange(last - first) * n_in, np.arange(n_in)
+    multiply(x.reshape(-1), first * n_in, rows, last - first, steps, packed.reshape(-1), 0,
+             y.reshape(-1), first * n_out, n_out, begin, end, bias, slope, shortcut)
+
+
+@kernel
+def convolve_band(x, image, strides, size, packed, y, band, first, last, begin, end, ksize,
+                  stride, pad, bias, slope, shortcut):
+    """Convolve for the rows ``first <= i < last`` of the output of one image.
+
+    The input that they see is copied once, with its padding, to where all of it stays in a
+    cache.
+
+    Args:
+        x (ndarray): Flat.
+        image (int): Number of the image.
+        strides (tuple of int): From image to image, row to row, pixel to pixel and
+            channel to channel of ``x``.
+        size (tuple of int): Height, width and channels of the input.
+        packed (ndarray): ``(panels, kh kw C, width)``.
+        y (ndarray): ``(B, H', W', C')``.
+        band (ndarray): Flat, room for the copy.
+        first (int): Row.
+        last (int): Row.
+        begin (int): First panel.
+        end (int): Panel after the last.
+        ksize (tuple of int): Vertical and horizontal.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Vertical and horizontal.
+        bias (ndarray): As of :func:`multiply`.
+        slope (float): The same.
+        shortcut (ndarray): The same.
+    """
+    height, width, n_in = size
+    _, out_height, out_width, n_out = y.shape
+    s_image, s_row, s_pixel, s_channel = strides
+    band_width = (out_width - 1) * stride[1] + ksize[1]
+    top = first * stride[0] - pad[0]
+    n_row = band_width * n_in
+    # Pixels of a row of the band that lie in the image.
+    left = min(band_width, pad[1])
+    right = max(left, min(band_width, width + pad[1]))
+    for i in range((last - first - 1) * stride[0] + ksize[0]):
+        to = i * n_row
+        if top + i < 0 or top + i >= height:
+            clear_values(band, to, n_row)
+            continue
+        at = image * s_image + (top + i) * s_row
+        clear_values(band, to, left * n_in)
+        if s_channel == 1:
+            copy_values(band, to + left * n_in, x, at, (right - left) * n_in)
+        else:
+            for z in range(right - left):
+                for c in range(n_in):
+                    band[to + (left + z) * n_in + c] = x[at + z * s_pixel + c * s_channel]
+        clear_values(band, to + right * n_in, (band_width - right) * n_in)
+    rows = np.empty((last - first) * out_width, np.int64)
+    for i in range(last - first):
+        for z in range(out_width):
+            rows[i * out_width + z] = (i * stride[0] * band_width + z * stride[1]) * n_in
+    steps = np.empty(ksize[0] * ksize[1] * n_in, np.int64)
+    for p in range(ksize[0]):
+        for q in range(ksize[1]):
+            for c in range(n_in):
+                steps[(p * ksize[1] + q) * n_in + c] = (p * band_width + q) * n_in + c
+    multiply(band, 0, rows, len(rows), steps, packed.reshape(-1), 0, y.reshape(-1),
+             (image * out_height + first) * out_width * n_out, n_out, begin, end, bias, slope,
+             shortcut)
+
+
+@kernel
+def pack(w, scale, packed, begin, end):
+    """Pack filters ``(C', C, kh, kw)``, each times its ``scale``, to ``(panels, kh kw C, width)``.
+
+    For the panels ``begin <= j < end``; columns beyond the last filter are zeros.
+    """
+    n_out, n_in, kh, kw = w.shape
+    width = packed.shape[2]
+    for j in range(begin, end):
+        for lane in range(width):
+            o = j * width + lane
+            for c in range(n_in):
+                for p in range(kh):
+                    for q in range(kw):
+                        packed[j, (p * kw + q) * n_in + c, lane] = (
+                            w[o, c, p, q] * scale[o] if o < n_out else 0)
