@@ -6,6 +6,7 @@ STAMP := $(VENV)/installed
 ORACLES := $(VENV)/oracles
 INSTALLERS := pip==26.3 setuptools==80.9.0 wheel==0.48.0 numpy==2.2.6
 PROCESSES := 2
+MINUTES ?= 30
 
 # Open MPI refuses root and more processes than cores unless told, and binds each process to one
 # core; unbound, the processes of a node share its cores evenly (yolo_dist/distributed/communicator.py).
@@ -17,12 +18,13 @@ export PRTE_MCA_hwloc_default_binding_policy := none
 TRAIN := $(BIN)/mpiexec -n $(PROCESSES) $(BIN)/python -m yolo_dist.train
 EVALUATE := $(BIN)/mpiexec -n $(PROCESSES) $(BIN)/python -m yolo_dist.evaluate
 
-.PHONY: help quickstart test lint clean
+.PHONY: help quickstart test soak lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make quickstart  set up, then train, evaluate and report on the small data sets'
 	@echo 'make test        set up, then run every test that needs no GPU'
+	@echo 'make soak        set up, then train for MINUTES=30 while things fail, and lose nothing'
 	@echo 'make lint        set up, then check the style of the code'
 	@echo 'make clean       remove the environment and the caches; data and results stay'
 	@echo
@@ -44,6 +46,9 @@ quickstart: $(STAMP)
 test: $(STAMP) $(ORACLES)/installed
 	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10 \
 	  -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, in the order of conftest
+
+soak: $(STAMP)
+	nice $(BIN)/python tests/soak.py --minutes $(MINUTES)
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check setup.py yolo_dist tests

@@ -34,10 +34,10 @@ NAME = 'quickstart_darknet19'
 SETTINGS = {
     'model.width': 0.03, 'data.batch_size_per_worker': 4, 'data.input_size_px': 32,
     'data.evaluation.input_size_px': 32, 'data.evaluation.batch_size': 4,
-    'data.n_loader_processes': 1, 'schedule.epochs': 48.0, 'run.log_every_iterations': 2,
-    'run.evaluate_every_epochs': 16.0, 'run.snapshot_every_epochs': 1.0, 'run.keep_snapshots': 4,
+    'data.n_loader_processes': 1, 'schedule.epochs': 12.0, 'run.log_every_iterations': 2,
+    'run.evaluate_every_epochs': 6.0, 'run.snapshot_every_epochs': 1.0, 'run.keep_snapshots': 4,
     'run.watchdog_seconds': 240.0}
-N_IMAGES, N_ITERATIONS = 64, 384
+N_IMAGES, N_ITERATIONS = 64, 96
 # A session that does not end by itself so long after its fault hangs.
 _END_SECONDS = 420
 # Of sessions; those that follow the first few must not have more than those.
@@ -117,7 +117,6 @@ class Session:
 
     def close(self):
         """Kill what is left; return how many processes that were."""
-        self.wait(lambda: not self.pids(), 0)
         end = time.monotonic() + 30
         while (left := sum(self.pids().values(), [])) and time.monotonic() < end:
             time.sleep(0.1)
@@ -256,7 +255,6 @@ class Soak:
             sys.exit(f'the undisturbed run has failed:\n{session.output()}')
         seen = seen[2:-1]  # while nothing has grown yet, and while it ends
         print('within a session, a second: ' + slopes(seen), flush=True)
-        self.samples_within = len(seen)
         session.close()
 
     def train_disturbed(self, is_over):
@@ -290,7 +288,7 @@ class Soak:
     def _session(self, fault=None):
         session = Session(self.results, self.data)
         # During start-up, or so many iterations later, in whichever part of one.
-        delay, n_iterations = self.rng.uniform(0, 8), self.rng.randrange(60)
+        delay, n_iterations = self.rng.uniform(0, 8), self.rng.randrange(24)
         if fault and self.rng.random() < 0.8:
             delay /= 10
             session.wait(session.trains, 120)
@@ -301,7 +299,7 @@ class Soak:
             seen = session.measure() if session.trains() else None
             FAULTS[fault](session, self.rng)
             self.counts[fault] += 1
-        if not session.wait(lambda: False, _END_SECONDS if fault else 600):
+        if not session.wait(lambda: False, _END_SECONDS if fault else 3600):
             self.lost.append(f'{fault}: still running after {_END_SECONDS} s:\n'
                              f'{session.output()[-2000:]}')
             for pid in sum(session.pids().values(), []):
