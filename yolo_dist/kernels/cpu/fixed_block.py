@@ -95,7 +95,7 @@ class FixedBlock:
     def _convolve(self, x, y, rest):
         geometry, packed = self._geometry, self._pack()
         batch, n_in, height, width = x.shape
-        if geometry.algorithm == 'planes':  # the three colours of an image
+        if geometry.algorithm == 'few_channels':  # the three colours of an image
             x = np.ascontiguousarray(x)
             strides = n_in * height * width, width, 1, height * width
         else:
