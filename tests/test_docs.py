@@ -1,5 +1,8 @@
 """What the documentation names is there."""
+import contextlib
 import functools
+import importlib
+import io
 import pathlib
 import re
 
@@ -29,18 +32,23 @@ def test_files_between_backticks_exist(page):
 
 
 @functools.cache
-def help_of(run, module, command):
-    return run('-m', f'yolo_dist.{module}', *command, '--help').stdout
+def help_of(module, command):
+    text = io.StringIO()
+    command_line = importlib.import_module(f'yolo_dist.{module}')
+    parse = getattr(command_line, 'parse_arguments', command_line.main)
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        parse([*command, '--help'])
+    return text.getvalue()
 
 
 @pages
-def test_commands_and_options_exist(page, python):
+def test_commands_and_options_exist(page):
     """Each `python -m yolo_dist.X` is a command, and takes each option that stands behind it."""
     for module, arguments in COMMAND.findall(page.read_text().replace('\\\n', ' ')):
         assert (ROOT / f'yolo_dist/{module}.py').exists(), module
         arguments = arguments.partition('#')[0]
-        word = re.match(r' (\w+)', arguments) if module == 'bench' else None
-        text = help_of(python, module, (word[1],) if word else ())
+        word = re.match(r' ([\w-]+)', arguments) if module == 'bench' else None
+        text = help_of(module, (word[1],) if word else ())
         for option in re.findall(r'(--[a-z][\w-]*)', arguments):
             assert option in re.findall(r'--[a-z][\w-]*', text), (module, option)
 

@@ -108,7 +108,8 @@ def trained(mpiexec, tmp_path_factory):
 
     (root / 'command_lines.json').write_text(json.dumps(jobs))
     (root / 'outcomes').touch()
-    done = mpiexec(2, TESTS / 'train_rows.py', root / 'command_lines.json', root / 'outcomes',
+    # One process carries both workers: the other core has other tests.
+    done = mpiexec(1, TESTS / 'train_rows.py', root / 'command_lines.json', root / 'outcomes',
                    cwd=root, timeout=900)
     outcomes = [json.loads(line) for line in (root / 'outcomes').read_text().splitlines()]
     # The first run that has not ended is the one that ended the job.
@@ -127,7 +128,7 @@ def trained(mpiexec, tmp_path_factory):
 def test_every_row_runs(trained, request, path, row, is_shown):
     """It ends well, and leaves the metrics, the weights or the speed that it is for."""
     outcome, directory, trained_config, config, output = trained[request.node.callspec.id]
-    assert [status for status, _ in outcome] == [0, 0], outcome
+    assert [status for status, _ in outcome] == [0], outcome
     status = json.loads((directory / 'status.json').read_text())
     assert status['state'] == 'done'
     stored = load_config(directory / 'config.yaml')
@@ -135,7 +136,7 @@ def test_every_row_runs(trained, request, path, row, is_shown):
     assert what_is_computed(trained_config) == what_is_computed(config)
     if config.run.measure is not None:
         throughput = json.loads((directory / 'throughput.json').read_text())
-        assert (throughput['n_workers'], throughput['n_processes']) == (2, 2)
+        assert (throughput['n_workers'], throughput['n_processes']) == (2, 1)
         assert (throughput['global_batch_size'], throughput['iterations']) == (4, 3)
         assert throughput['images_per_second']['median'] == pytest.approx(
             4 / throughput['seconds_per_iteration']['median'])

@@ -144,7 +144,7 @@ def read_status(directory):
     if status is not None and not (
             isinstance(status, dict) and isinstance(status.get('state'), str)
             and isinstance(status.get('metrics', {}), dict)):
-        raise InputError(f'{path}: says no state; was it edited by hand?')
+        raise InputError(f'{path}: has no state; was it edited by hand?')
     return status
 
 
