@@ -178,6 +178,7 @@ def test_npz(tmp_path):
                 2 if version == 1 else 4, 'little') + header + bytes(64))
         return buffer.getvalue()
     good = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}"
+    read(pack(good))
     headers = [*mutations(20, [good], N_INPUTS // 3), b'{', b'"' * 3, b'(' * 5000, b'{[]: 1}']
     headers += [good.replace(b'(2, 3)', shape) for shape in (
         b'(-1,)', b'(2, -3)', b'(True,)', b'("a",)', b'(18446744073709551616, 2)', b'None',
