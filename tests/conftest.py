@@ -207,10 +207,12 @@ def seed_initializers():
     np.random.seed(0)
 
 
-# Files that take longest, longest first. Two files run at a time (Makefile), and a long one that
+# Files that take longest, longest first. Some files run at a time (Makefile), and a long one that
 # begins last would run alone.
-LONGEST = ('test_train.py', 'test_experiments.py', 'test_bench.py', 'test_communicator.py',
-           'test_launch.py', 'test_hosts.py', 'test_report.py')
+LONGEST = ('test_train.py', 'test_schedulers.py', 'test_hosts.py', 'test_experiments.py',
+           'test_train_faults.py', 'test_worker_mean.py', 'test_faults_of_processes.py',
+           'test_conv_bn_leaky_relu.py', 'test_bench.py', 'test_installed.py', 'test_doctor.py',
+           'test_fuzz.py', 'test_launch.py', 'test_report.py')
 
 
 def pytest_collection_modifyitems(items):
