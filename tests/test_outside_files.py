@@ -1,6 +1,7 @@
 """What is no file is refused by every reader, at once: pipes, devices, folders."""
 import os
 import pathlib
+import resource
 import signal
 
 import cv2
@@ -31,12 +32,15 @@ READERS = {
 
 @pytest.fixture(autouse=True)
 def alarm():
-    """A reader that waits for ever fails its test."""
+    """A reader that waits for ever, or reads for ever, fails its test."""
     def too_long(number, frame):
         raise TimeoutError
     before = signal.signal(signal.SIGALRM, too_long)
     signal.alarm(60)
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, limit[1]))
     yield
+    resource.setrlimit(resource.RLIMIT_AS, limit)
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
 
