@@ -95,6 +95,15 @@ def test_bad_examples_are_an_error_that_lists_all_in_the_run_directory(root, tmp
     assert len(lines) == 7 and sum(HELD_OUT in line for line in lines) == 1
 
 
+def test_held_out_images_are_decoded_and_training_images_are_not(root):
+    """What only decoding shows ends no run at its first evaluation."""
+    for id_ in ('000001', '000009'):
+        path = root / f'VOC2007/JPEGImages/{id_}.jpg'
+        path.write_bytes(path.read_bytes().replace(b'\xff\xdb', b'\xff\xfe'))
+    check = check_data(load(config_of(root)))
+    assert (check.bad(TRAINING), check.bad(HELD_OUT)) == ({1, 4}, {0, 1})
+
+
 def test_skipped_held_out_examples_are_left_out_and_training_ones_stay(root, tmp_path):
     """Epochs keep their length; the lines at the start count both."""
     config = config_of(root, 'data.on_bad_example=skip')
