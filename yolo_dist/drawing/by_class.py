@@ -1,6 +1,6 @@
 """A detector class by class: AP, precision-recall curves."""
 
-from yolo_dist.drawing.figures import COLORS, GREY, add_legend, create_figure, say
+from yolo_dist.drawing.figures import COLORS, GREY, add_legend, create_figure, say, wrapped
 
 
 def draw_ap_by_class(details):
@@ -70,8 +70,9 @@ def draw_precision_recall(details):
         axes.tick_params(labelsize=7, labelleft=i % n_columns == 0,
                          labelbottom=i + n_columns >= len(classes))
         axes.grid(alpha=0.3)
-    figure.suptitle('best precision over recall; dot: '
-                    f'score threshold {details["score_thresh"]:.2f}, the best F1', fontsize=9)
+    title = ('best precision over recall; dot: '
+             f'score threshold {details["score_thresh"]:.2f}, the best F1')
+    figure.suptitle(wrapped(title, figure.get_size_inches()[0], 9), fontsize=9)
     figure.supxlabel('recall', fontsize=9)
     figure.supylabel('precision', fontsize=9)
     return figure

@@ -1,6 +1,6 @@
 import numpy as np
 
-from yolo_dist.drawing.figures import create_figure
+from yolo_dist.drawing.figures import create_figure, wrapped
 
 _MAX_CLASSES_WITH_COUNTS = 30
 
@@ -39,7 +39,7 @@ def draw_confusion(confusion, class_names, *, note=''):
     axes.set_aspect('equal')
     axes.set_xlabel('predicted')
     axes.set_ylabel('true')
-    axes.set_title(note, fontsize=8)
+    axes.set_title(wrapped(note, size - 0.8, 8), fontsize=8)
     bar = figure.colorbar(mesh, ax=axes, shrink=0.7)
     bar.set_label('share of the true class', fontsize=8)
     bar.ax.tick_params(labelsize=7)

@@ -4,6 +4,7 @@ import contextlib
 import math
 import pathlib
 import sys
+import textwrap
 import warnings
 
 from yolo_dist.drawing.fonts import fallback_fonts
@@ -88,6 +89,20 @@ def tolerate_failure(picture):
     except Exception as error:
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         print(f'warning: {picture} was not written ({reason})', file=sys.stderr, flush=True)
+
+
+def wrapped(text, inches, font_size):
+    """Break a title into lines that fit into a width.
+
+    Args:
+        text (str): The title.
+        inches (float): The width.
+        font_size (float): Its size, points.
+
+    Returns:
+        str: The title with line breaks.
+    """
+    return textwrap.fill(text, max(10, int(inches / (0.58 * font_size / 72))))
 
 
 def add_legend(figure, handles, labels):

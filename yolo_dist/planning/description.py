@@ -24,7 +24,8 @@ def describe_run(config, *, n_train, n_val, data_source, n_iterations, n_process
     paper = [] if config.paper is None else [('paper', config.paper.source)]
     return [
         ('run', f'{config.name}: {config.model.name}, width {config.model.width:g}, '
-                f'{config.task} of {config.model.n_class} classes'),
+                f'{config.task} of {config.model.n_class} '
+                f'class{"es" if config.model.n_class != 1 else ""}'),
         *paper,
         ('data', f'{n_train:,} training and {n_val:,} held-out images ({data_source}), input '
                  f'{data.input_size_px} px'),
