@@ -1,8 +1,11 @@
 """Figures and sheets of photographs: what stands in them, and where."""
+import io
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from yolo_dist.drawing import (
     Box,
@@ -16,6 +19,7 @@ from yolo_dist.drawing import (
     learning_curves,
     save_figure,
     tolerate_failure,
+    write_figure,
 )
 from yolo_dist.evaluators import detection_details
 
@@ -158,3 +162,17 @@ def test_figures_of_few_and_of_many_classes(n_class, tmp_path):
     assert len(draw_ap_by_class(found).axes[0].patches) == n_class
     matrix = draw_confusion(found['confusion'], [*names, 'background']).axes[0]
     assert len(matrix.get_yticklabels()) == n_class + 1
+
+
+def test_titles_of_narrow_figures_are_not_cut():
+    """One class makes the smallest figures; their titles stay inside."""
+    curve = {'precision': [1.] * 101, 'ap_area_percent': 47., 'n_found': 2, 'n_false': 1,
+             'n_objects': 4}
+    note = 'objects with the class of their detection; last row: false detections, last column: none'
+    for figure in (draw_precision_recall({'classes': {'cat': curve}, 'score_thresh': 0.13}),
+                   draw_confusion([[2, 3], [1, 0]], ['cat', '(none)'], note=note)):
+        write_figure(figure, io.BytesIO())
+        for text in figure.findobj(Text):
+            if text.get_text() and text.get_visible():
+                box = text.get_window_extent()
+                assert 0 <= box.x0 and box.x1 <= figure.bbox.width, text.get_text()
