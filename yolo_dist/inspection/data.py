@@ -9,7 +9,7 @@ from yolo_dist.drawing import draw_boxes_and_anchors, draw_contact_sheet
 from yolo_dist.errors import InputError
 from yolo_dist.inspection.survey import survey
 from yolo_dist.inspection.table import format_table
-from yolo_dist.tasks import HELD_OUT, TRAINING, check_data, get_task
+from yolo_dist.tasks import HELD_OUT, TRAINING, DataCheck, get_task
 from yolo_dist.training.sampler import TrainingStream, create_input_size_schedule
 from yolo_dist.training.schedules import n_training_iterations
 from yolo_dist.whole_files import check_writable, make_folder
@@ -39,6 +39,8 @@ def inspect_data(config, directory):
     directory = pathlib.Path(directory)
     make_folder(directory)
     check_writable(directory / 'contact_sheet.jpg')
+    # Once: the classes are counted in all annotations.
+    config, notes = get_task(config).find_classes(config)
     train, val = get_task(config).load_datasets(config)
     surveys = {'train': survey(train, 'train'), 'val': survey(val, 'val')}
     lines = _describe_images(surveys)
@@ -49,7 +51,9 @@ def inspect_data(config, directory):
         lines += ['', *_count_labels(surveys)]
     lines += ['', _draw_stream(config, train, directory / 'contact_sheet.jpg')]
     # What the start of a training says of the sets.
-    lines += check_data({TRAINING: train, HELD_OUT: val}, decodes=False).lines
+    lines += [*notes, *DataCheck(
+        {TRAINING: train, HELD_OUT: val},
+        {TRAINING: surveys['train'].findings, HELD_OUT: surveys['val'].findings}, 0).lines]
     faults = [fault for one in surveys.values() for fault in one.faults]
     if faults:
         lines += ['', f'{len(faults):,} faulty:', *faults]

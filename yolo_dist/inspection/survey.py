@@ -17,14 +17,19 @@ class Survey(NamedTuple):
         n_examples (int): Its length.
         sizes_hw (ndarray): int ``(N, 2)``, height and width of the images that can be read.
         annotations (list of tuple): What follows the image in each of these examples.
-        faults (list of str): One message for each of the others.
+        findings (list of ~yolo_dist.datasets.Finding): What the check of training finds.
     """
 
     class_names: tuple
     n_examples: int
     sizes_hw: np.ndarray
     annotations: list
-    faults: list
+    findings: list
+
+    @property
+    def faults(self):
+        """One message for each example that cannot be used."""
+        return [finding.message for finding in self.findings if finding.kind == 'bad example']
 
 
 def survey(dataset, name):
@@ -37,14 +42,13 @@ def survey(dataset, name):
     Returns:
         Survey: All that was found, faults too.
     """
-    sizes_hw, annotations, faults = [], [], []
+    sizes_hw, annotations, findings = [], [], []
     with tqdm(desc=name, total=len(dataset), unit='image', disable=None) as progress:
         for start in range(0, len(dataset), _N_AT_ONCE):
             indices = range(start, min(start + _N_AT_ONCE, len(dataset)))
-            bad = {finding.index: finding.message
-                   for finding in check_images(dataset, decode=True, indices=indices)
-                   if finding.kind == 'bad example'}
-            faults += bad.values()
+            found = check_images(dataset, decode=True, indices=indices)
+            bad = {finding.index for finding in found if finding.kind == 'bad example'}
+            findings += found
             for i in indices:
                 if i not in bad:
                     img, *annotation = dataset.read_example(i)
@@ -52,4 +56,4 @@ def survey(dataset, name):
                     annotations.append(tuple(annotation))
             progress.update(len(indices))
     return Survey(dataset.class_names, len(dataset), np.array(sizes_hw, int).reshape(-1, 2),
-                  annotations, faults)
+                  annotations, findings)

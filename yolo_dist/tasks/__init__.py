@@ -35,6 +35,7 @@ from yolo_dist.tasks.data_check import (
     HELD_OUT,
     LISTING,
     TRAINING,
+    DataCheck,
     add_skipped,
     check_data,
     n_skipped,
@@ -42,7 +43,7 @@ from yolo_dist.tasks.data_check import (
 from yolo_dist.tasks.pretrained import load_pretrained
 
 __all__ = [
-    'HELD_OUT', 'LISTING', 'TRAINING', 'add_skipped', 'check_data', 'get_task',
+    'HELD_OUT', 'LISTING', 'TRAINING', 'DataCheck', 'add_skipped', 'check_data', 'get_task',
     'load_pretrained', 'n_skipped',
 ]
 

@@ -14,6 +14,11 @@ LISTING = 'data_check.txt'  # in the run directory
 class DataCheck:
     """What :func:`check_data` found; the same in every process.
 
+    Args:
+        datasets (dict): Name of each set to the set.
+        findings (dict): See below.
+        seconds (float): How long it took.
+
     Attributes:
         findings (dict): Name of each set to its list of
             :class:`~yolo_dist.datasets.Finding`, in the order of the examples.
