@@ -74,10 +74,9 @@ def image_size(path, stated_hw, where):
     """
     try:
         data = read_file(path)
-    except (OSError, ValueError) as error:  # a name with a zero byte
-        raise InputError(f'{where}: the image {path} cannot be read '
-                         f'({getattr(error, "strerror", error)}); check the folder of the images'
-                         ) from error
+    except OSError as error:
+        raise InputError(f'{where}: the image {path} cannot be read ({error.strerror}); check the '
+                         'folder of the images') from error
     shown = EncodedImage(data, path).shape[1:]
     if stated_hw in (None, shown):
         return shown

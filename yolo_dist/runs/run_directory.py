@@ -86,7 +86,7 @@ def take_resolved(config, stored):
             continue
         ours, theirs = getattr(config, section), getattr(stored, section)
         found = getattr(theirs, key, None)
-        if found is not None and getattr(ours, key, None) == left_open and hasattr(ours, key):
+        if found is not None and getattr(ours, key, found) == left_open:
             config = config.model_copy(update={section: ours.model_copy(update={key: found})})
     return config
 
