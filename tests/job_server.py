@@ -1,8 +1,8 @@
 """Runs commands one after the other in one start of MPI: ``job_server.py FOLDER``.
 
-A process needs longer to start than a tiny run takes. Each process of this job reads its commands,
-a line of JSON each, from the pipe ``FOLDER/<rank>``, where it waits without computing. What it
-leaves for each is ``FOLDER/<number>.<rank>``: the exit status.
+A process needs longer to start than a tiny run takes. Each process of this job reads its commands
+from the pipe ``FOLDER/<rank>``, one line of JSON for each. It does not compute while it waits. It
+writes the exit status of a command to ``FOLDER/<number>.<rank>``.
 """
 
 import functools
