@@ -10,6 +10,8 @@ from yolo_dist.drawing.figures import create_figure
 from yolo_dist.reporting import draw_accuracy_curves, draw_batch_size, draw_loss_curves
 from yolo_dist.reporting.batch_size import paper_batch_percent
 from yolo_dist.reporting.pages import PAGES, create_page, general_page
+from yolo_dist.reporting.tables import table_2
+from yolo_dist.reporting.values import lines_of_table_2
 from yolo_dist.runs.records import find_experiment
 
 EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / 'experiments'
@@ -86,18 +88,32 @@ def test_the_batch_stands_at_its_share_of_the_set(create_record):
 
 
 def test_rows_in_small_stand_for_the_papers(site, tmp_path):
-    """Their batches of the 517 images are the shares that stand under the paper's values."""
+    """Their batches of the 2,069 images are the shares that stand under the paper's values."""
     experiment = find_experiment(EXPERIMENTS / 'mini_table2.yaml', tmp_path)
     figure, = create_page(experiment, site).figures.values()
     paper = dict(zip(*reversed(handles(figure.axes[0]))))
     for model, title, values in (('yolo_v2', 'YOLOv2', [78.1, 78.1, 78.0, 75.5, 0.3]),
                                  ('yolo_v3', 'YOLOv3', [78.7, 78.7, 78.2, 77.3, 76.3, 65.8])):
-        shares = sorted(100 * records[0].planned.global_batch_size / 517
-                        for records in experiment.rows().values()
-                        if records[0].planned.model.name == model)
+        shares = sorted(100 * records[0].planned.global_batch_size / 2069
+                        for row, records in experiment.rows().items()
+                        if row.startswith(model) and row[-1].isdigit())
         points = paper[f'{title}, paper'].get_xydata()
         assert points[:, 1].tolist() == values
         assert points[:, 0] == pytest.approx(shares[:len(values)], rel=2e-3)
+
+
+def test_each_eta_is_a_line_of_its_own(tmp_path):
+    """Rows of another rate do not stand in the line of the paper's rate, but under it."""
+    rows = find_experiment(EXPERIMENTS / 'mini_table2.yaml', tmp_path).rows()
+    lines = lines_of_table_2(rows)
+    assert list(lines) == [(model, eta) for model in ('yolo_v2', 'yolo_v3')
+                           for eta in (0.001, 0.0005, 0.00025)]
+    assert lines['yolo_v3', 0.0005] == [f'yolo_v3_k{k}_half' for k in (1, 2, 4, 8, 12, 16)]
+    assert list(lines_of_table_2({row: rows[row] for row in lines['yolo_v3', 0.001]})) == [
+        ('yolo_v3', None)]
+    titles = [line.split('|')[1:3] for line in table_2(rows, 'map_percent', {}).splitlines()[3:]]
+    assert [[cell.strip() for cell in title] for title in titles[:2]] == [
+        ['YOLOv2', 'ours, eta = 0.001'], ['', 'ours, eta = 0.0005']]
 
 
 def handles(axes):

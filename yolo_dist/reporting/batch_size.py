@@ -1,9 +1,12 @@
+import collections
+
 from yolo_dist.drawing import PAPER, add_legend, create_figure, legend_entries, say
 from yolo_dist.planning.plan import VOC
 from yolo_dist.reporting.values import (
     METRIC_TITLES,
     MODEL_TITLES,
     batch_percent,
+    lines_of_table_2,
     mean_and_spread,
     metric_values,
 )
@@ -13,6 +16,7 @@ _PAPER_BATCH_SIZE_PER_WORKER = 16
 _PAPER_TRAINING_IMAGES = VOC['VOC2007/trainval'] + VOC['VOC2012/trainval']
 
 _COLORS = {'yolo_v2': 'C1', 'yolo_v3': 'C0'}
+_STYLES = [('-', 'o'), ('-.', 's'), (':', '^')]  # one for each eta
 
 
 def paper_batch_percent(n_workers):
@@ -25,7 +29,7 @@ def draw_batch_size(rows, metric, paper):
 
     The left panel has the values. The right panel has the values divided by the value at
     the smallest batch of the same model. There, sets and networks of different sizes can
-    be compared. Rows that diverged are crosses at 0.
+    be compared. Rows that diverged are crosses at 0. Rows of one model and one eta are a line.
 
     Args:
         rows (dict): ``{row: list of Record}``, one record for each seed.
@@ -37,22 +41,22 @@ def draw_batch_size(rows, metric, paper):
         matplotlib.figure.Figure: The figure.
     """
     everything = [record for records in rows.values() for record in records]
-    by_model = {}
-    for row, records in rows.items():
-        by_model.setdefault(records[0].planned.model.name, []).append((row, records))
     figure, panels = create_figure(10.5, 4.2, 1, 2)
-    for model, of_model in sorted(by_model.items()):
-        of_model = sorted(of_model, key=lambda item: item[1][0].planned.workers)
+    n_drawn = collections.Counter()
+    for (model, eta), line in lines_of_table_2(rows).items():
         title, color = MODEL_TITLES[model], _COLORS.get(model)
+        ours_title = f'{title}, ours' if eta is None else f'{title}, ours, eta = {eta:g}'
+        style, marker = _STYLES[n_drawn[model] % len(_STYLES)]
+        n_drawn[model] += 1
         theirs = [(paper_batch_percent(n_workers), value, None)
-                  for row, _ in of_model if row in paper for n_workers, value in [paper[row]]]
-        ours = [(batch_percent(records[0], everything), *mean_and_spread(values))
-                for _, records in of_model if (values := metric_values(records, metric))]
+                  for row in line if row in paper for n_workers, value in [paper[row]]]
+        ours = [(batch_percent(rows[row][0], everything), *mean_and_spread(values))
+                for row in line if (values := metric_values(rows[row], metric))]
         _draw_line(panels, theirs, label=f'{title}, paper', linestyle='--', marker='*',
                    color=color, markersize=PAPER['markersize'] - 2, mfc='white')
-        _draw_line(panels, ours, label=f'{title}, ours', linestyle='-', marker='o', color=color,
+        _draw_line(panels, ours, label=ours_title, linestyle=style, marker=marker, color=color,
                    capsize=3)
-        diverged = [percent for _, records in of_model for record in records
+        diverged = [percent for row in line for record in rows[row]
                     if record.state == 'diverged'
                     and (percent := batch_percent(record, everything))]
         for axes in panels if diverged else []:

@@ -110,17 +110,18 @@ def _table_2(experiment, site):
 
 def _table_2_scaled_down(experiment, site):
     # The values of the paper belong to another set and stand in table2.yaml. A row here stands for
-    # the row there with the same ratio of workers to the smallest number of workers.
+    # the row there with the same eta and the same ratio of workers to the smallest number of them.
     ours, whole = experiment.rows(), experiment.path.with_name('table2.yaml')
-    theirs = {(config.model.name, config.workers): config.reported
+    theirs = {(config.model.name, config.optimizer.base_lr, config.workers): config.reported
               for config in (load_config(whole, row=row) for row in rows(whole))}
-    scale = (min(n_workers for _, n_workers in theirs)
+    scale = (min(n_workers for *_, n_workers in theirs)
              / min(records[0].planned.workers for records in ours.values()))
     paper = {}
     for row, records in ours.items():
         planned = records[0].planned
         n_workers = planned.workers * scale
-        value = theirs.get((planned.model.name, n_workers), {}).get(_MAP)
+        key = planned.model.name, planned.optimizer.base_lr, n_workers
+        value = theirs.get(key, {}).get(_MAP)
         if value is not None:
             paper[row] = n_workers, value
     return _table_2_beside(ours, experiment, paper)

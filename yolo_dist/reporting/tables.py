@@ -10,6 +10,7 @@ from yolo_dist.reporting.values import (
     changed_in_words,
     decimal,
     difference,
+    lines_of_table_2,
     mean_and_spread,
     metric_values,
     metrics_of,
@@ -82,31 +83,33 @@ def table_2(rows, metric, paper):
         paper (dict): ``{row: the paper's value}``.
 
     Returns:
-        str: For each model the lines paper, ours and difference, with the mean and
-        the spread over seeds, or a state such as ``not run`` if there is no result.
+        str: For each model the lines paper, ours (one for each eta) and difference, with the mean
+        and the spread over seeds, or a state such as ``not run`` if there is no result.
         The line of differences is left out if the values of the paper belong to other
         experiments, which is the case for scaled-down sets.
     """
-    cells, batches = {}, {}
-    for row, records in rows.items():
+    batches = {}
+    for records in rows.values():
         planned = records[0].planned
-        cells[planned.model.name, planned.workers] = row, records
         batches.setdefault(planned.workers, set()).add(planned.global_batch_size)
     n_workers = sorted(batches)
-    models = sorted({model for model, _ in cells})
     lines = [['batch k n', '', *(' / '.join(f'{batch:,}' for batch in sorted(batches[k]))
                                  for k in n_workers)]]
-    for model in models:
+    for (model, eta), line in lines_of_table_2(rows).items():
+        row_of = {rows[row][0].planned.workers: row for row in line}
         theirs, ours, differences = [], [], []
-        for row, records in (cells.get((model, k), (None, [])) for k in n_workers):
+        for row in map(row_of.get, n_workers):
+            records = rows.get(row, [])
             mean, _ = mean_and_spread(metric_values(records, metric))
             theirs.append(number(paper.get(row)))
             ours.append(ours_in_words(records, metric) if records else '-')
             differences.append(number(difference(mean, paper.get(row)), '+'))
-        changed = any(record.changed for (of, _), (_, records) in cells.items() if of == model
-                      for record in records)
-        lines += [[MODEL_TITLES[model], 'paper', *theirs],
-                  ['', 'ours, **other settings**' if changed else 'ours', *ours]]
+        changed = any(record.changed for row in line for record in rows[row])
+        ours_title = 'ours' if eta is None else f'ours, eta = {eta:g}'
+        if any(row in paper for row in line):
+            lines.append([MODEL_TITLES[model], 'paper', *theirs])
+        lines.append([MODEL_TITLES[model] if lines[-1][0] != MODEL_TITLES[model] else '',
+                      f'{ours_title}, **other settings**' if changed else ours_title, *ours])
         if reported_values(rows, metric):
             lines.append(['', 'difference', *differences])
     return markdown_table(['GPUs k', '', *map(str, n_workers)], lines)

@@ -47,6 +47,28 @@ def metrics_of(records):
         for metric in [*record.planned.reported, *record.metrics]))
 
 
+def lines_of_table_2(rows):
+    """Return the rows of each model and eta, by rising number of workers.
+
+    Args:
+        rows (dict): ``{row: list of Record}``.
+
+    Returns:
+        dict: ``{(model, eta): list of rows}``, models by name and the largest eta first. ``eta``
+        is ``None`` for a model whose rows all have the same.
+    """
+    plans = {row: records[0].planned for row, records in rows.items()}
+    etas = {}
+    for planned in plans.values():
+        etas.setdefault(planned.model.name, set()).add(planned.optimizer.base_lr)
+    return {
+        (model, eta if len(etas[model]) > 1 else None): sorted(
+            (row for row, planned in plans.items()
+             if (planned.model.name, planned.optimizer.base_lr) == (model, eta)),
+            key=lambda row: plans[row].workers)
+        for model in sorted(etas) for eta in sorted(etas[model], reverse=True)}
+
+
 def batch_percent(record, others=()):
     """Batch of a run as a share of its training set, %; ``None`` if no log has the size.
 
