@@ -43,10 +43,10 @@ quickstart: $(STAMP)
 	$(EVALUATE) results/quickstart_yolo_v2
 	$(BIN)/python -m yolo_dist.report experiments/quickstart_*.yaml --out report
 
-# Two files at a time, in the order of tests/conftest.py.
+# Three files at a time, as some only wait, in the order of tests/conftest.py.
 test: $(STAMP) $(ORACLES)/installed
 	$(BIN)/python -m pytest tests -m 'not gpu' --durations=10 \
-	  -n 2 --dist loadfile --no-loadscope-reorder
+	  -n 3 --dist loadfile --no-loadscope-reorder
 
 soak: $(STAMP)
 	nice $(BIN)/python tests/soak.py --minutes $(MINUTES)

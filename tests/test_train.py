@@ -228,22 +228,23 @@ def test_a_detector_starts_from_a_classifier(train, take, tmp_path):
                                    classifier[name], rtol=1e-5)
 
 
-def test_two_processes_are_one_with_the_whole_batch(train, tmp_path):
+def test_two_processes_are_one_with_the_whole_batch(train_in, tmp_path):
     """With fixed batch statistics 2 x 4 images give the update of 1 x 8; live ones do not.
 
     The averaged gradient differs from the whole batch's by rounding alone, so the
     weights after 4 epochs do too; each worker's own statistics are a real difference.
     """
     weights = {}
-    for bn in ('fixed', 'live'):
-        for n in (1, 2):
-            done = train('darknet19', n=n, results=f'{bn}{n}',
-                         script=[ROOT / 'tests/train_with_batch_statistics.py', bn],
-                         set=[f'workers={n}', f'data.batch_size_per_worker={8 // n}',
-                              'optimizer.base_lr=0.01', 'optimizer.base_lr_batch_size=8'])
-            assert done.returncode == 0, done.stderr
-            directory = tmp_path / f'{bn}{n}/quickstart_darknet19'
-            weights[bn, n] = load(directory / 'weights_final.npz')
+    for n in (1, 2):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        done = train_in(folder, 'darknet19', n=n,
+                        script=[ROOT / 'tests/train_with_batch_statistics.py'],
+                        set=[f'workers={n}', f'data.batch_size_per_worker={8 // n}',
+                             'optimizer.base_lr=0.01', 'optimizer.base_lr_batch_size=8'])
+        assert done.returncode == 0, done.stderr
+        for bn in ('fixed', 'live'):
+            weights[bn, n] = load(folder / bn / 'quickstart_darknet19/weights_final.npz')
     names = [name for name in weights['fixed', 1] if name.endswith('conv/W')]
     assert len(names) == 18
 

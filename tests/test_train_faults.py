@@ -27,13 +27,18 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def train(mpiexec, data):
-    """Trains in a folder: ``train(folder, *arguments, n=1, program='yolo_dist.train', ...)``."""
-    def train(folder, *arguments, n=1, program=('-m', 'yolo_dist.train'), root=data, **options):
+def train(mpiexec, mpi_job, data):
+    """Trains in a folder: ``train(folder, *arguments, n=1, program=None, root=data)``.
+
+    ``program`` stands for ``yolo_dist.train``, and processes are started for it.
+    """
+    def train(folder, *arguments, n=1, program=None, root=data):
         settings = [text for key, value in {**SETTINGS, 'data.root': root}.items()
                     for text in ('--set', f'{key}={value}')]
-        return mpiexec(n, *program, EXPERIMENT, '--results', 'results', *arguments, *settings,
-                       cwd=folder, **options)
+        arguments = [EXPERIMENT, '--results', 'results', *arguments, *settings]
+        if program is None:
+            return mpi_job(n, 'yolo_dist.train', *arguments, cwd=folder)
+        return mpiexec(n, *program, *arguments, cwd=folder)
     return train
 
 
@@ -239,15 +244,16 @@ def test_a_read_only_directory(train, disk):
     assert 'Read-only file system' in done.stderr and 'nowhere' not in done.stderr
 
 
-def test_numbers_are_printed_before_a_file_fails(mpiexec, undisturbed, disk):
+def test_numbers_are_printed_before_a_file_fails(mpi_job, undisturbed, disk):
     """A bad --json is found first; a read-only run directory is said after the numbers."""
     shutil.copytree(undisturbed, disk / 'run', ignore=shutil.ignore_patterns('snap*', '*best*'))
-    done = mpiexec(1, '-m', 'yolo_dist.evaluate', disk / 'run', '--json', 'nowhere/a.json')
+    done = mpi_job(1, 'yolo_dist.evaluate', disk / 'run', '--json', 'nowhere/a.json',
+                   cwd=disk.parent)
     assert done.returncode == 2 and 'nowhere/a.json' in done.stderr, done.stderr
     assert 'top-1' not in done.stdout
     subprocess.run(['mount', '-o', 'remount,ro', str(disk)], check=True)
     numbers = disk.parent / 'numbers.json'
-    done = mpiexec(1, '-m', 'yolo_dist.evaluate', disk / 'run', '--json', numbers)
+    done = mpi_job(1, 'yolo_dist.evaluate', disk / 'run', '--json', numbers, cwd=disk.parent)
     assert done.returncode == 2 and 'Traceback' not in done.stderr, done.stderr
     assert 'top-1' in done.stdout and 'Read-only file system' in done.stderr
     assert 'top1_accuracy_percent' in json.loads(numbers.read_text())

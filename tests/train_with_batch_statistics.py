@@ -1,7 +1,7 @@
-"""``yolo_dist.train`` with batch normalisation as asked: ``fixed`` or ``live``.
+"""``yolo_dist.train`` twice, with live and with fixed statistics in batch normalisation.
 
-Run under mpiexec by ``test_train.py``. With fixed statistics a network has no
-other coupling between the images of a batch than the loss.
+Run under mpiexec by ``test_train.py``. The results go to the folders ``live`` and ``fixed``. With
+fixed statistics a network has no other coupling between the images of a batch than the loss.
 """
 
 import os
@@ -22,7 +22,11 @@ def normalise_with_fixed_statistics(self, x, **kwargs):
         self.xp.ones_like(self.avg_var), self.eps)
 
 
+def train_twice():
+    live = train.main([*sys.argv[1:], '--results', 'live'])
+    chainer.links.BatchNormalization.forward = normalise_with_fixed_statistics
+    return live or train.main([*sys.argv[1:], '--results', 'fixed'])
+
+
 if __name__ == '__main__':
-    if sys.argv.pop(1) == 'fixed':
-        chainer.links.BatchNormalization.forward = normalise_with_fixed_statistics
-    launch.run_job(train.main)
+    launch.run_job(train_twice)

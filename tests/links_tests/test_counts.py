@@ -10,6 +10,7 @@ from yolo_dist.links import (
     YOLOv3,
     count_activations,
     count_operations,
+    list_layers,
 )
 from yolo_dist.links.conv_block import ConvBlock
 from yolo_dist.links.prepare_images import prepare_images
@@ -49,14 +50,19 @@ def test_counting_leaves_the_running_statistics():
     assert not np.any(model.a.bn.avg_mean)
 
 
+@pytest.mark.parametrize('build', [Darknet53, YOLOv3])
+@pytest.mark.parametrize('size', [32, 96, 320])
+def test_operations_at_a_size_are_those_of_its_layers(build, size):
+    """To the last one, though they were counted at two others."""
+    model = build(7, width=0.125)
+    assert count_operations(model, input_size=size) == sum(
+        layer.n_operations for layer in list_layers(model, input_size=size))
+
+
 @pytest.mark.parametrize('build, n_class, size, billions', [
     (Darknet19, 1000, 224, 5.58), (Darknet19, 1000, 256, 7.29), (Darknet53, 1000, 256, 18.57),
     (YOLOv2, 20, 416, 29.36), (YOLOv3, 20, 416, 65.43), (YOLOv3, 20, 608, 139.76)])
 def test_published_operations(build, n_class, size, billions):
     """7.29 and 5.58 as YOLOv3's and YOLO9000's authors print them, the others from the cfgs."""
-    # All layers but Darknet53's last, which sees one pixel at any size, grow with the area.
-    small = 32
-    counted = count_operations(build(n_class), input_size=small) * (size / small) ** 2 / 1e9
-    assert counted == pytest.approx(billions, rel=0.01)
-    if build is YOLOv3:
-        assert counted == pytest.approx(billions, abs=0.005)
+    counted = count_operations(build(n_class), input_size=size) / 1e9
+    assert counted == pytest.approx(billions, abs=0.005)

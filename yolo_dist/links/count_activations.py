@@ -1,15 +1,12 @@
 """Memory that a network keeps between its forward and its backward pass."""
+import functools
 from typing import NamedTuple
 
 import chainer
 import numpy as np
 
 from yolo_dist.kernels.cpu.backend_switch import using_cpu_backend
-
-# Two sizes are enough. All feature maps grow with the area of the input, except those behind a
-# global pooling, which are constant. At 64 px the last maps still have enough pixels to normalise
-# one image.
-_SIZES_PX = (64, 128)
+from yolo_dist.links.extrapolate import extrapolate
 
 
 class Activations(NamedTuple):
@@ -27,26 +24,22 @@ class Activations(NamedTuple):
 def count_activations(model, *, input_size):
     """Count the memory that one image of a training batch needs.
 
-    The arrays that functions retain are counted in the graphs of two small images. They
-    are extrapolated to ``input_size`` exactly. The functions are Chainer's, as on a GPU.
-    In a block of convolution, normalisation and leaky ReLU they keep the output of the
-    convolution and the output of the block.
+    The arrays that functions retain are counted in the graphs of two small images. The
+    functions are Chainer's, as on a GPU. In a block of convolution, normalisation and leaky
+    ReLU they keep the output of the convolution and the output of the block.
 
     Args:
         model (~chainer.Chain): The network, without its loss.
-        input_size (int): Pixels.
+        input_size (int): Pixels, a multiple of 32.
 
     Returns:
         Activations: Bytes for an image, in the dtype in which ``model`` computes.
     """
-    model = model.copy(mode='copy')  # a pass in training mode changes its running statistics
-    small, double = (_measure(model, size) for size in _SIZES_PX)
-    areas = (input_size / _SIZES_PX[0]) ** 2
-
-    def extrapolate(at_small, at_double):
-        growing = (at_double - at_small) / 3
-        return growing * areas + (at_small - growing)
-    return Activations(*map(extrapolate, small, double))
+    model = model.copy(mode='share')
+    for link in model.links():  # a pass in training mode changes running statistics
+        if isinstance(link, chainer.links.BatchNormalization):
+            link.avg_mean, link.avg_var = link.avg_mean.copy(), link.avg_var.copy()
+    return Activations(*extrapolate(functools.partial(_measure, model), input_size))
 
 
 def _measure(model, size):

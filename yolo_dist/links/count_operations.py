@@ -1,4 +1,5 @@
 """Floating-point operations of a network's convolutions."""
+from yolo_dist.links.extrapolate import extrapolate
 from yolo_dist.links.list_layers import list_layers
 
 
@@ -7,10 +8,12 @@ def count_operations(model, *, input_size):
 
     Args:
         model (~chainer.Chain): The network.
-        input_size (int): Pixels.
+        input_size (int): Pixels, a multiple of 32.
 
     Returns:
         int: Two for each multiplication and addition in the definition of the
         convolutions, whatever the algorithm needs: 18.57e9 for Darknet53 at 256 px.
     """
-    return sum(layer.n_operations for layer in list_layers(model, input_size=input_size))
+    def count(size):
+        return [sum(layer.n_operations for layer in list_layers(model, input_size=size))]
+    return round(*extrapolate(count, input_size))
