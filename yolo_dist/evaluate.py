@@ -53,8 +53,8 @@ def main(argv=None):
     check_agreement({**software(), 'weights': describe_npz(weights),
                      'communicator of this host': name})
     comm = communicator.create_communicator('auto')
+    device = communicator.choose_device(comm)
     with fail_together():
-        device = communicator.choose_device(comm)
         task = get_task(config)
         val = task.load_held_out(config)
     # With bad examples to be left out, all must be known before any is read.

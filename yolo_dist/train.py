@@ -128,8 +128,7 @@ def _train(config, results, lock, *, resume, tensorboard):
         section.name, n_workers=config.workers, double_buffering=section.double_buffering,
         allreduce_grad_dtype=section.allreduce_grad_dtype,
         prescale_gradients=section.prescale_gradients)
-    with fail_together():
-        device = communicator.choose_device(comm)
+    device = communicator.choose_device(comm)
     task = get_task(config)
     config, train, val, found = _open_data(config, task, results, comm, snapshot)
     model, train_chain, taken = _build_network(config, task, comm, device,

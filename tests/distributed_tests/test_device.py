@@ -1,4 +1,5 @@
 """Which GPU a process takes, and what is said where it cannot; CuPy is a fake."""
+import json
 import types
 
 import chainer
@@ -103,15 +104,75 @@ def test_cudnn_that_dropped_the_gpu(gpus, capability, version, is_good):
     use_gpu(0)
 
 
-def test_process_takes_the_gpu_of_its_rank_in_the_node(gpus):
-    """The third process of a node has GPU 2; a node with fewer GPUs than processes is refused."""
-    comm = types.SimpleNamespace(intra_size=3, intra_rank=2)
-    used = gpus(4)
-    communicator.choose_device(comm)
-    assert used == ['@cupy:2']
-    gpus(2)
-    with pytest.raises(InputError, match='3 processes on a node where each sees 2 GPUs'):
-        communicator.choose_device(comm)
+# Four processes, two on each of two nodes of GPUs a to d. For each case, a process sets what it
+# would find in its environment, and takes its device with CUDA's numbers of what that leaves.
+DOUBLES = """
+import json, os, sys, types
+import yolo_dist
+from yolo_dist.distributed import communicator, launch
+from yolo_dist.errors import InputError
+
+def show(numbers_of_node, variable):
+    import chainer
+    from chainer.backends import cuda
+    # As CUDA reads it: by number or by the beginning of a UUID, until one that is not there.
+    names = {str(i): name for i, name in enumerate(numbers_of_node)}
+    names |= {f'GPU-{name}': name for name in numbers_of_node}
+    found = numbers_of_node if variable is None else [
+        names[part] for part in variable.split(',') if part in names]
+    runtime = types.SimpleNamespace(
+        getDeviceCount=lambda: len(found), CUDARuntimeError=ValueError,
+        getDeviceProperties=lambda i: {'uuid': found[i].encode(), 'major': 9, 'minor': 0})
+    cuda.available = cuda.cudnn_enabled = True
+    cuda.cupy = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime))
+    cuda.libcudnn = types.SimpleNamespace(getVersion=lambda: 92800)
+    chainer.get_device = lambda name: types.SimpleNamespace(
+        use=lambda: None, name=found[int(name.removeprefix('@cupy:'))])
+
+def main():
+    from mpi4py import MPI
+    world = MPI.COMM_WORLD
+    comm = types.SimpleNamespace(mpi_comm=world, inter_rank=world.rank // 2,
+                                 intra_rank=world.rank % 2)
+    for cards, variables in json.loads(sys.argv[1]):
+        show(cards[world.rank], variables[world.rank])
+        try:
+            taken = communicator.choose_device(comm).name
+        except InputError as error:
+            taken = str(error)
+        everyone = world.gather(taken)
+        if world.rank == 0:
+            print(json.dumps(everyone))
+
+if __name__ == '__main__':
+    launch.run_job(main)
+"""
+NODE = ['ab', 'ab', 'cd', 'cd']
+CASES = {
+    'srun --gpus-per-node=2, mpiexec, PBS by number': (NODE, ['0,1'] * 4),
+    'no variable: a node of its own': (NODE, [None] * 4),
+    'PBS by UUID, in an order of its own': (NODE, ['GPU-b,GPU-a'] * 2 + ['GPU-c,GPU-d'] * 2),
+    'srun --gpus-per-task=1 without containers': (NODE, ['0', '1', '0', '1']),
+    'srun --gpus-per-task=1: each sees one card, as number 0': (list('abcd'), ['0'] * 4),
+    'Grid Engine gives the process before it the other card': (NODE, ['1', '0', '1', '0']),
+    'some see one card, some see all': (NODE, ['0', '0,1', '0', '0,1'])}
+
+
+def test_each_process_takes_a_gpu_of_its_own(mpiexec, tmp_path):
+    """However the scheduler shows the cards of two nodes to two processes on each."""
+    (tmp_path / 'doubles.py').write_text(DOUBLES)
+    cases = [[[list(cards) for cards in of_process], variables]
+             for of_process, variables in CASES.values()]
+    cases += [[cases[0][0], ['0', '0', '0,1', '0,1']]]  # two processes see the same card alone
+    done = mpiexec(4, tmp_path / 'doubles.py', json.dumps(cases))
+    assert done.returncode == 0, done.stderr
+    *taken, refused = map(json.loads, done.stdout.splitlines())
+    assert len(taken) == len(CASES)
+    for case, cards in zip(CASES, taken):
+        assert sorted(cards) == list('abcd') and set(cards[:2]) == set('ab'), case
+    assert taken[0] == list('abcd') and taken[2] == list('bacd')
+    assert all('process 1 of its node sees 1 GPUs, and the processes before it' in message
+               for message in refused)
 
 
 def test_naive_communicator_means_the_cpu():

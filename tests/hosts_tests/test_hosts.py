@@ -158,7 +158,10 @@ def long_run(make_hosts, start, tmp_path):
 def test_the_watchdog_ends_a_job_whose_link_was_cut(long_run):
     """On both sides, though none can tell the other; mpiexec ends once the link is mended."""
     hosts, run = long_run
-    process = run.train('run.watchdog_seconds=8.0')
+    # Of these batches an iteration takes a second. What follows a snapshot is computing, and then
+    # the mean of the gradients is the first to wait.
+    process = run.train('run.watchdog_seconds=8.0', 'data.batch_size_per_worker=64',
+                        'data.n_synthetic_examples=256')
     run.wait_for_snapshot(process)
     assert len(run.processes(0)) == len(run.processes(1)) == 1
     hosts.switch_link(1, 'down')

@@ -2,8 +2,8 @@
 
 import chainer
 
-from yolo_dist.distributed.device import n_gpus, use_gpu
-from yolo_dist.distributed.launch import n_processes, process_number
+from yolo_dist.distributed.device import n_gpus, own_gpu, use_gpu, visible_gpus
+from yolo_dist.distributed.launch import fail_together, n_processes, process_number
 from yolo_dist.errors import InputError
 
 
@@ -111,7 +111,7 @@ def communicator_name(comm):
 
 
 def choose_device(comm):
-    """Return the device of this process: its GPU under ``pure_nccl``, else the CPU.
+    """Return the device of this process: its GPU under ``pure_nccl``, else the CPU. Collective.
 
     Args:
         comm (chainermn.CommunicatorBase): The communicator.
@@ -120,16 +120,15 @@ def choose_device(comm):
         chainer.backend.Device: The device, already made current.
 
     Raises:
-        InputError: If the node has fewer GPUs than processes, or has no cuDNN.
+        InputError: In all processes, if one finds no GPU of its own or no cuDNN.
     """
     if communicator_name(comm) != 'pure_nccl':
         return chainer.get_device('@numpy')
-    if comm.intra_size > n_gpus():
-        raise InputError(
-            f'{comm.intra_size} processes on a node where each sees {n_gpus()} GPUs; pure_nccl '
-            'needs one GPU for each process, and each process must see all GPUs of the node '
-            '(`srun --gpus-per-node=N`, not --gpus-per-task)')
-    return use_gpu(comm.intra_rank)
+    places = comm.mpi_comm.allgather((comm.inter_rank, comm.intra_rank, visible_gpus()))
+    with fail_together():
+        return use_gpu(own_gpu([
+            gpus for node, place, gpus in sorted(places)
+            if node == comm.inter_rank and place <= comm.intra_rank]))
 
 
 def create_mnbn_model(model, comm):

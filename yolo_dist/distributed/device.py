@@ -23,6 +23,46 @@ def n_gpus():
         return 0
 
 
+def visible_gpus():
+    """Return what tells the GPUs that this process sees from all others, in CUDA's order.
+
+    Returns:
+        list of bytes: The UUID of each; one card has the same in all processes of a node, whatever
+        number ``CUDA_VISIBLE_DEVICES`` or the scheduler gives it.
+    """
+    return [bytes(cuda.cupy.cuda.runtime.getDeviceProperties(number)['uuid'])
+            for number in range(n_gpus())]
+
+
+def own_gpu(seen):
+    """Return the number of the GPU of a process, such that no two processes have the same.
+
+    Each process, in the order of the node, takes the first GPU it sees that none before it has
+    taken. Where all processes see all GPUs, the i-th takes the i-th. Where the scheduler shows
+    each process one GPU, it takes that one.
+
+    Args:
+        seen (list of list of bytes): What each process of the node sees, up to this process.
+
+    Returns:
+        int: CUDA's number of the GPU in this process.
+
+    Raises:
+        InputError: If all GPUs that this process sees are taken.
+    """
+    taken = set()
+    for i, gpus in enumerate(seen):
+        free = [number for number, gpu in enumerate(gpus) if gpu not in taken]
+        if not free:
+            raise InputError(
+                f'process {i} of its node sees {len(gpus)} GPUs, and the processes before it have '
+                'taken them; pure_nccl needs a GPU for each process: start as many processes on a '
+                'node as it has GPUs, and let each see all of them or one of its own '
+                '(`srun --gpus-per-node=N`)')
+        taken.add(gpus[free[0]])
+    return free[0]
+
+
 def check_gpu(number):
     """Check that a GPU can be used, without using it.
 

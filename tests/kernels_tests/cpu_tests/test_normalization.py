@@ -64,16 +64,14 @@ def test_training_mode_agrees_with_chainer(slope, shape, dtype):
 @pytest.mark.parametrize('dtype', TOLERANCES)
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
 def test_fixed_statistics_agree_with_chainer(shape, dtype):
-    """The output is the same, also where it takes the place of the input."""
+    """The output is the same."""
     x, gamma, beta, mean, var, _ = draw(shape, dtype)
     expected = F.leaky_relu(
         F.fixed_batch_normalization(x, gamma, beta, mean, var, eps=1e-5), .1).array
-    x = channels_last(x).copy()
+    x = channels_last(x)
     scale = gamma / np.sqrt(var + var.dtype.type(1e-5))
     actual = normalization.normalize(x, mean, scale, beta, .1)
     assert_close(channels_first(actual), expected)
-    normalization.normalize(x, mean, scale, beta, .1, out=x)
-    np.testing.assert_array_equal(x, actual)
 
 
 def test_threads_share_the_work(blas_threads):

@@ -74,7 +74,7 @@ def update_running_statistics(running_mean, running_var, mean, var, n, decay):
     running_var += (1 - decay) * (n / max(n - 1., 1.)) * var
 
 
-def normalize(x, mean, scale, shift, slope, *, out=None):
+def normalize(x, mean, scale, shift, slope):
     """Compute ``leaky_relu((x - mean) * scale + shift)``.
 
     Args:
@@ -83,12 +83,11 @@ def normalize(x, mean, scale, shift, slope, *, out=None):
         scale (ndarray): ``(C,)``.
         shift (ndarray): ``(C,)``.
         slope (float): Of the ReLU.
-        out (ndarray): Result; may be ``x``. ``None`` makes a new array.
 
     Returns:
-        ndarray: ``out``.
+        ndarray: Like ``x``.
     """
-    y = np.empty_like(x) if out is None else out
+    y = np.empty_like(x)
     rows, k = _fold(x)
     y_rows = y.reshape(rows.shape)
     vectors = _tile(k, x.dtype, mean, scale, shift)
