@@ -87,6 +87,16 @@ def test_the_batch_stands_at_its_share_of_the_set(create_record):
     assert [y for _, y in shares['YOLOv3, paper']] == [100, 100]
 
 
+def test_without_the_smallest_batch_there_is_no_share_of_its_value(create_record):
+    """A line that begins later is in the left panel alone."""
+    log = [{'epoch_detail': 1.0, 'iteration': 100}]
+    rows = {8: [create_record('a', 8)],
+            16: [create_record('b', 16, state='done', log=log, metrics={'map_percent': 40.0})]}
+    left, right = draw_batch_size(rows, 'map_percent', {}).axes
+    assert handles(left)[1] == ['YOLOv3, ours']
+    assert handles(right)[1] == []
+
+
 def test_rows_in_small_stand_for_the_papers(site, tmp_path):
     """Their batches of the 2,069 images are the shares that stand under the paper's values."""
     experiment = find_experiment(EXPERIMENTS / 'mini_table2.yaml', tmp_path)

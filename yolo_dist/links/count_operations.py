@@ -16,4 +16,5 @@ def count_operations(model, *, input_size):
     """
     def count(size):
         return [sum(layer.n_operations for layer in list_layers(model, input_size=size))]
-    return round(*extrapolate(count, input_size))
+    n_operations, = extrapolate(count, input_size)
+    return round(n_operations)

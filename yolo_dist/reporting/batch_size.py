@@ -17,6 +17,7 @@ _PAPER_TRAINING_IMAGES = VOC['VOC2007/trainval'] + VOC['VOC2012/trainval']
 
 _COLORS = {'yolo_v2': 'C1', 'yolo_v3': 'C0'}
 _STYLES = [('-', 'o'), ('-.', 's'), (':', '^')]  # one for each eta
+_VALUES = ['*', *(marker for _, marker in _STYLES)]
 
 
 def paper_batch_percent(n_workers):
@@ -27,9 +28,10 @@ def paper_batch_percent(n_workers):
 def draw_batch_size(rows, metric, paper):
     """Draw the content of Table 2: the metric over the batch as a share of the training set.
 
-    The left panel has the values. The right panel has the values divided by the value at
-    the smallest batch of the same model. There, sets and networks of different sizes can
-    be compared. Rows that diverged are crosses at 0. Rows of one model and one eta are a line.
+    Rows of one model and one eta are a line. The left panel has the values. The right panel has
+    the values divided by the value at the smallest batch of the line, if that row has a value.
+    There, sets and networks of different sizes can be compared. Rows that diverged are crosses
+    at 0.
 
     Args:
         rows (dict): ``{row: list of Record}``, one record for each seed.
@@ -52,15 +54,17 @@ def draw_batch_size(rows, metric, paper):
                   for row in line if row in paper for n_workers, value in [paper[row]]]
         ours = [(batch_percent(rows[row][0], everything), *mean_and_spread(values))
                 for row in line if (values := metric_values(rows[row], metric))]
-        _draw_line(panels, theirs, label=f'{title}, paper', linestyle='--', marker='*',
-                   color=color, markersize=PAPER['markersize'] - 2, mfc='white')
-        _draw_line(panels, ours, label=ours_title, linestyle=style, marker=marker, color=color,
-                   capsize=3)
+        _draw_line(panels, theirs, theirs[0][1] if theirs else None, label=f'{title}, paper',
+                   linestyle='--', marker='*', color=color,
+                   markersize=PAPER['markersize'] - 2, mfc='white')
+        at_smallest, _ = mean_and_spread(metric_values(rows[line[0]], metric))
+        _draw_line(panels, ours, at_smallest, label=ours_title, linestyle=style, marker=marker,
+                   color=color, capsize=3)
         diverged = [percent for row in line for record in rows[row]
                     if record.state == 'diverged'
                     and (percent := batch_percent(record, everything))]
         for axes in panels if diverged else []:
-            axes.plot(diverged, [0] * len(diverged), 'x', color=color, markersize=9,
+            axes.plot(diverged, [0] * len(diverged), 'x', color=color, markersize=9, zorder=3,
                       clip_on=False, label=f'{title}, ours diverged')
     if not any(record.metrics or record.state == 'diverged' for record in everything):
         is_started = any(record.is_started for record in everything)
@@ -70,7 +74,7 @@ def draw_batch_size(rows, metric, paper):
                                     'share of the value at the smallest batch [%]')):
         axes.set_ylabel(label)
         axes.set_xlabel('batch k n, % of the training set')
-        axes.set_ylim(0, max([100, *(value for line in axes.lines if line.get_marker() in '*o'
+        axes.set_ylim(0, max([100, *(value for line in axes.lines if line.get_marker() in _VALUES
                                      for value in line.get_ydata())]) * 1.05)
         axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
@@ -80,13 +84,16 @@ def draw_batch_size(rows, metric, paper):
     return figure
 
 
-def _draw_line(panels, points, **style):
-    """Draw ``(percent, value, spread)`` in the left panel, relative values in the right one."""
+def _draw_line(panels, points, at_smallest, **style):
+    """Draw ``(percent, value, spread)`` in the left panel, relative values in the right one.
+
+    ``at_smallest`` is the value at the smallest batch. Without it the right panel stays as it is.
+    """
     if not points:
         return
     x, y, spread = zip(*points)
     spread = [value or 0 for value in spread]
-    for axes, unit in zip(panels, (1, y[0] / 100)):
+    for axes, unit in zip(panels, (1, at_smallest and at_smallest / 100)):
         if unit:
             line, _, _ = axes.errorbar(
                 x, [value / unit for value in y],

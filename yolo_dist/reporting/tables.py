@@ -95,6 +95,7 @@ def table_2(rows, metric, paper):
     n_workers = sorted(batches)
     lines = [['batch k n', '', *(' / '.join(f'{batch:,}' for batch in sorted(batches[k]))
                                  for k in n_workers)]]
+    titles = dict(MODEL_TITLES)
     for (model, eta), line in lines_of_table_2(rows).items():
         row_of = {rows[row][0].planned.workers: row for row in line}
         theirs, ours, differences = [], [], []
@@ -106,12 +107,13 @@ def table_2(rows, metric, paper):
             differences.append(number(difference(mean, paper.get(row)), '+'))
         changed = any(record.changed for row in line for record in rows[row])
         ours_title = 'ours' if eta is None else f'ours, eta = {eta:g}'
+        block = [[f'{ours_title}, **other settings**' if changed else ours_title, *ours]]
         if any(row in paper for row in line):
-            lines.append([MODEL_TITLES[model], 'paper', *theirs])
-        lines.append([MODEL_TITLES[model] if lines[-1][0] != MODEL_TITLES[model] else '',
-                      f'{ours_title}, **other settings**' if changed else ours_title, *ours])
+            block.insert(0, ['paper', *theirs])
         if reported_values(rows, metric):
-            lines.append(['', 'difference', *differences])
+            block.append(['difference', *differences])
+        # Its name stands in the first line of a model.
+        lines += [[titles.pop(model, ''), *cells] for cells in block]
     return markdown_table(['GPUs k', '', *map(str, n_workers)], lines)
 
 

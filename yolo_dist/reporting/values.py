@@ -57,16 +57,14 @@ def lines_of_table_2(rows):
         dict: ``{(model, eta): list of rows}``, models by name and the largest eta first. ``eta``
         is ``None`` for a model whose rows all have the same.
     """
-    plans = {row: records[0].planned for row, records in rows.items()}
-    etas = {}
-    for planned in plans.values():
-        etas.setdefault(planned.model.name, set()).add(planned.optimizer.base_lr)
-    return {
-        (model, eta if len(etas[model]) > 1 else None): sorted(
-            (row for row, planned in plans.items()
-             if (planned.model.name, planned.optimizer.base_lr) == (model, eta)),
-            key=lambda row: plans[row].workers)
-        for model in sorted(etas) for eta in sorted(etas[model], reverse=True)}
+    lines = {}
+    for model, minus_eta, _, row in sorted(
+            (planned.model.name, -planned.optimizer.base_lr, planned.workers, row)
+            for row, records in rows.items() for planned in [records[0].planned]):
+        lines.setdefault((model, -minus_eta), []).append(row)
+    n_etas = collections.Counter(model for model, _ in lines)
+    return {(model, eta if n_etas[model] > 1 else None): line
+            for (model, eta), line in lines.items()}
 
 
 def batch_percent(record, others=()):
