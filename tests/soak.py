@@ -42,8 +42,10 @@ N_IMAGES, N_ITERATIONS = 64, 96
 # A session that does not end by itself so long after its fault hangs.
 _END_SECONDS = 420
 # Of sessions; those that follow the first few must not have more than those.
-LIMITS = {'memory of a process, MB': 30, 'open files of a session': 4, 'files in /dev/shm': 4,
+LIMITS = {'memory of a process, MB': 30, 'open files of a session': 4, 'old files in /dev/shm': 4,
           'processes left over': 0}
+# A start removes what is older than a minute, so younger files are those of the last few sessions.
+_OLD_SECONDS = 180
 
 
 class Session:
@@ -110,7 +112,7 @@ class Session:
                 memory += [int(kb) / 1e3 for kb in re.findall(r'RssAnon:\s*(\d+)', status)]
                 files += len(os.listdir(f'/proc/{pid}/fd'))
         return {'memory of a process, MB': max(memory), 'open files of a session': files,
-                'files in /dev/shm': len(os.listdir('/dev/shm'))}
+                'old files in /dev/shm': n_old_files()}
 
     def output(self):
         self._output.seek(0)
@@ -127,6 +129,15 @@ class Session:
         self.process.wait()
         self._output.close()
         return len(left)
+
+
+def n_old_files():
+    """Return how many files in ``/dev/shm`` should have been removed by now."""
+    n = 0
+    for path in pathlib.Path('/dev/shm').iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            n += time.time() - path.stat().st_mtime > _OLD_SECONDS
+    return n
 
 
 def send(number, *kinds, n=1):

@@ -140,6 +140,9 @@ def spoilt(chain, *batch):
         if KIND == 'gradient':
             # A root of 0: its value is 0, its gradient is not a number.
             loss = loss + F.sum(F.sqrt(0 * min(chain.namedparams())[1]))
+        elif KIND == 'term':
+            # As a sum that overflows: its gradient is finite.
+            reporter.report({'term': np.float32('inf')}, chain)
         else:
             loss = loss * np.float32('nan')
             reporter.report({'loss': loss}, chain)
@@ -164,9 +167,10 @@ if __name__ == '__main__':
 @pytest.mark.parametrize('kind, message', [
     ('loss', 'loss of its worker 0 is nan'),
     ('gradient', 'its own gradient is not'),
+    ('term', 'term is inf'),
     ('state', 'loss or state is not finite')])
 def test_bad_numbers_end_training_where_they_appear(train, undisturbed, tmp_path, kind, message):
-    """In all processes, before they move a weight; process, what, and rate are named."""
+    """In all processes; process, what, and rate are named. No bad gradient moves a weight."""
     (tmp_path / 'spoilt.py').write_text(SPOILT)
     done = train(tmp_path, n=2, program=('spoilt.py', kind))
     assert done.returncode == 3, done.stderr
@@ -178,6 +182,7 @@ def test_bad_numbers_end_training_where_they_appear(train, undisturbed, tmp_path
     assert not (directory / 'snapshot_iter_3.npz').exists()
     if kind != 'state':
         assert 'process 0 on ' not in status['reason'], status
+    if kind in ('loss', 'gradient'):
         kept = load(directory / 'diverged_after_iter_2.npz')
         before = load(undisturbed / 'snapshot_iter_2.npz')
         names = [name for name in kept if '/W' in name or '/gamma' in name or 'optimizer' in name]
