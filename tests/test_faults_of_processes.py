@@ -300,3 +300,29 @@ def test_a_process_without_mpiexec_leaves_no_shared_memory(python, tmp_path):
     for path in re.findall(r'/dev/shm/sm_segment[\w.-]+', with_it.stdout):
         pathlib.Path(path).unlink()
     assert 'sm_segment' in with_it.stdout
+
+
+BAR = """
+import sys
+import yolo_dist
+from multiprocessing import resource_tracker
+from tqdm import tqdm
+from yolo_dist.distributed import launch
+
+def main():
+    if sys.argv[1:]:
+        del tqdm._lock  # the default again
+    resource_tracker.register = lambda name, kind: print('made a', kind)
+    with tqdm(total=3, file=sys.stderr) as bar:
+        bar.update()
+
+launch.run_job(main)
+"""
+
+
+@pytest.mark.parametrize('arguments, makes', [([], ''), (['default lock'], 'made a semaphore\n')])
+def test_a_progress_bar_makes_no_semaphore(python, tmp_path, arguments, makes):
+    """A semaphore has a file in /dev/shm, which stays when the whole job is killed."""
+    (tmp_path / 'bar.py').write_text(BAR)
+    done = python('bar.py', *arguments, cwd=tmp_path)
+    assert '1/3' in done.stderr and done.stdout == makes

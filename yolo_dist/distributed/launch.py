@@ -16,6 +16,8 @@ import threading
 import traceback
 from multiprocessing import forkserver
 
+import tqdm
+
 from yolo_dist.distributed.shared_memory import remove_left_overs, start_without_shared_memory
 from yolo_dist.distributed.stop_request import STOP_SIGNALS, StopRequest
 from yolo_dist.errors import InputError, ProcessLost, describe_fault
@@ -39,6 +41,9 @@ def _start_forkserver():
     # Loader processes must descend from a process that has never touched MPI or
     # CUDA: InfiniBand drivers and NCCL do not survive a fork.
     multiprocessing.set_start_method('forkserver', force=True)
+    # The default lock of a progress bar is a semaphore then. It would stay in /dev/shm when the
+    # whole job is killed.
+    tqdm.tqdm.set_lock(threading.RLock())
     _shorten_socket_paths()
     # A signal that asks the job to stop may reach all of its processes. Processes that are started
     # here ignore it. They finish their requests and end with their parent.

@@ -1,6 +1,5 @@
 import os
 import sys
-import threading
 import time
 
 import tqdm
@@ -61,8 +60,6 @@ class Console(training.Extension):
         self._first_iteration = trainer.updater.iteration
         self._began_at = time.perf_counter()
         terminal = _open_terminal(self._out)
-        # The default lock of tqdm, between processes, stays in /dev/shm after a kill.
-        tqdm.tqdm.set_lock(threading.RLock())
         self._bar = tqdm.tqdm(total=self._n_iterations, initial=self._first_iteration,
                               unit='it', file=terminal, dynamic_ncols=True, leave=False,
                               disable=terminal is None)
