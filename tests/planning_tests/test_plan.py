@@ -7,6 +7,7 @@ import pytest
 from yolo_dist.config import load_config
 from yolo_dist.datasets import make_mini_voc
 from yolo_dist.errors import InputError
+from yolo_dist.planning.description import describe_run
 from yolo_dist.planning.plan import describe_plan, plan
 
 EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / 'experiments'
@@ -40,6 +41,18 @@ def test_iterations_of_table_2(row, n_iterations, n_warmup):
     assert (found.n_train, found.n_val) == (16_551, 4_952)
     assert (found.n_iterations, found.n_warmup_iterations) == (n_iterations, n_warmup)
     assert 'published sizes, as there is no data/VOCdevkit here' in describe_plan(found)
+
+
+@pytest.mark.parametrize('reference, text', [
+    (4, 'scaled 0.032, warm-up gradual, '),
+    (128, 'scaled 0.001, warm-up gradual (no effect: scaled is not above eta), ')])
+def test_the_log_says_when_a_warm_up_has_no_effect(reference, text):
+    """Its rate grows from eta to the scaled one, k n / reference times as large."""
+    config = load('table2', 'yolo_v3_k8', 'optimizer.lr_rule=linear',
+                  f'optimizer.base_lr_batch_size={reference}')
+    lines = dict(describe_run(
+        config, n_train=16_551, n_val=4_952, data_source='', n_iterations=1, n_processes=1))
+    assert text in lines['eta']
 
 
 def test_iterations_and_rates_of_fig_3():
