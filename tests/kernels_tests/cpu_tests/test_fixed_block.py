@@ -23,6 +23,7 @@ CASES = [
     (2, 17, 9, 7, 5, 3, 1, 1, 'winograd'),
     (3, 40, 33, 6, 8, 3, 1, 0, 'winograd'),
     (2, 24, 64, 28, 27, 3, 1, 1, 'winograd'),
+    (1, 40, 33, 3, 4, 3, 1, 1, 'winograd'),
     (2, 17, 9, 7, 5, 3, 2, 1, 'im2col'),
     (1, 64, 70, 6, 4, 3, 2, 1, 'im2col'),
     (1, 8, 32, 31, 28, 3, 2, 1, 'im2col'),
@@ -66,6 +67,12 @@ def test_folded_agrees_with_chainer(case, dtype, n_threads, blas_threads):
         assert actual.dtype == expected.dtype
         np.testing.assert_allclose(actual / scale, expected / scale, rtol=0,
                                    atol=TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize('batch, size, side', [(1, 3, None), (1, 14, 2), (8, 14, 4), (1, 56, 4)])
+def test_tiles_follow_from_the_rows_of_the_products(batch, size, side):
+    """Large tiles multiply less and read more filters, four times as many as a plain product."""
+    assert fixed_block._tile_side((batch, size, size, 64)) == side
 
 
 def test_shapes_that_do_not_fit_never_reach_the_kernels():

@@ -27,7 +27,8 @@ def tile_side(height, width):
     return 4 if min(height, width) >= _LARGE_TILES_FROM else 2
 
 
-def _count_tiles(y_shape, m):
+def count_tiles(y_shape, m):
+    """Return how many tiles there are in all, in a column and in a row."""
     batch, height, width, _ = y_shape
     tiles_y, tiles_x = -(-height // m), -(-width // m)
     return batch * tiles_y * tiles_x, tiles_y, tiles_x
@@ -47,7 +48,7 @@ def _transform_weights(m, w, is_flipped):
 
 def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
     """``multiply(v, products, begin, end)`` computes these planes of the products."""
-    n_tiles, tiles_y, tiles_x = _count_tiles(y.shape, m)
+    n_tiles, tiles_y, tiles_x = count_tiles(y.shape, m)
     n_planes, n_in, n_out = (m + 2) ** 2, x.shape[-1], y.shape[-1]
     chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
 
@@ -151,7 +152,7 @@ def backward_weights(x, gy, gw, pad):
         pad (int): Zeros around ``x`` in the forward pass.
     """
     m = tile_side(*gy.shape[1:3])
-    n_tiles, tiles_y, tiles_x = _count_tiles(gy.shape, m)
+    n_tiles, tiles_y, tiles_x = count_tiles(gy.shape, m)
     n_planes = (m + 2) ** 2
     n_out, n_in = gw.shape[:2]
     gu = scratch('u', (n_planes, n_out, n_in), x.dtype)
