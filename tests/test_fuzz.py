@@ -140,8 +140,9 @@ def test_experiment_files(tmp_path):
                  b''.join(b'k%d: 1\n' % i for i in range(5000)) + b'k0: 1', ALIASES,
                  ALIASES.replace(b'[', b'{<<: [').replace(b']', b']}'), ALIASES + b'? *j\n: 1'])
     check(read, (json.dumps(changed).encode() for changed in exchanged(yaml.safe_load(run))))
-    for value in ('[' * 5000, '2001-13-99', '!!timestamp x'):
-        with pytest.raises(InputError, match='--set'):
+    for value, message in (('[' * 5000, 'nested too deeply'), ('2001-13-99', 'month must be in'),
+                           ('!!timestamp x', 'is not YAML')):
+        with pytest.raises(InputError, match=f'--set.*{message}'):
             load_config(EXPERIMENTS / 'quickstart_darknet19.yaml', overrides=[f'run.seed={value}'])
 
 
