@@ -179,6 +179,7 @@ def test_bad_numbers_end_training_where_they_appear(train, undisturbed, tmp_path
     assert status['state'] == 'diverged'
     for text in (message, 'at iteration 3 ', 'epoch ', 'learning rate 0.00', 'process 1 on '):
         assert text in status['reason'], status
+    assert len(status['reason']) < 500, 'a network has hundreds of parameters'
     assert not (directory / 'snapshot_iter_3.npz').exists()
     if kind != 'state':
         assert 'process 0 on ' not in status['reason'], status

@@ -6,7 +6,7 @@ import numpy as np
 from chainermn.communicators.naive_communicator import NaiveCommunicator
 
 from yolo_dist.distributed.worker_mean import WorkerMeanMixin
-from yolo_dist.errors import GradientOverflow
+from yolo_dist.errors import GradientOverflow, in_short
 from yolo_dist.kernels.cpu.float16_sum import add_half, from_half, to_half
 
 # A message that fits into the cache is several times as fast. Over a link of 1 Gbit/s Open MPI
@@ -132,9 +132,8 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
         """Raise if a float32 sum is not finite, before it replaces the gradients."""
         if self.sum_dtype == np.float16 or self.may_overflow or _is_finite(packed):
             return
-        error = GradientOverflow('the mean gradient of ' + ', '.join(
-            names[i] for i, _, place in chunk if not _is_finite(packed[place]))
-            + ' is not finite')
+        bad = [names[i] for i, _, place in chunk if not _is_finite(packed[place])]
+        error = GradientOverflow(f'the mean gradient of {in_short(bad)} is not finite')
         own = [grad for _, grad, _ in chunk] + accumulated
         error.is_own = not all(map(_is_finite, own))
         raise error
