@@ -175,6 +175,7 @@ def test_a_done_run_is_not_run_again(train, take):
     protected = train('darknet19')
     assert protected.returncode == 2
     assert protected.stderr.count('holds a run already (done)') == 1
+    assert 'model.pretrained' in protected.stderr and '--resume' not in protected.stderr
     assert weights.stat().st_mtime_ns == written
 
 

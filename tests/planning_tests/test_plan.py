@@ -43,13 +43,15 @@ def test_iterations_of_table_2(row, n_iterations, n_warmup):
     assert 'published sizes, as there is no data/VOCdevkit here' in describe_plan(found)
 
 
-@pytest.mark.parametrize('reference, text', [
-    (4, 'scaled 0.032, warm-up gradual, '),
-    (128, 'scaled 0.001, warm-up gradual (no effect: scaled is not above eta), ')])
-def test_the_log_says_when_a_warm_up_has_no_effect(reference, text):
+@pytest.mark.parametrize('reference, epochs, text', [
+    (4, 100, 'scaled 0.032, warm-up gradual, '),
+    (4, 5, 'scaled 0.032, warm-up gradual (longer than the run), '),
+    (128, 100, 'scaled 0.001, warm-up gradual (no effect: scaled is not above eta), ')])
+def test_the_log_says_when_a_warm_up_cannot_work(reference, epochs, text):
     """Its rate grows from eta to the scaled one, k n / reference times as large."""
     config = load('table2', 'yolo_v3_k8', 'optimizer.lr_rule=linear',
-                  f'optimizer.base_lr_batch_size={reference}')
+                  f'optimizer.base_lr_batch_size={reference}', f'schedule.epochs={epochs}',
+                  'schedule.decay={kind: constant}')
     lines = dict(describe_run(
         config, n_train=16_551, n_val=4_952, data_source='', n_iterations=1, n_processes=1))
     assert text in lines['eta']

@@ -21,7 +21,12 @@ def describe_run(config, *, n_train, n_val, data_source, n_iterations, n_process
     """
     data, schedule = config.data, create_schedule(config)
     rates = list(schedule.table())
-    is_flat = schedule.warmup != 'none' and schedule.scaled_lr <= config.optimizer.base_lr
+    remark = ''
+    if schedule.warmup != 'none':
+        if schedule.scaled_lr <= config.optimizer.base_lr:
+            remark = ' (no effect: scaled is not above eta)'
+        elif schedule.warmup_epochs >= schedule.epochs:
+            remark = ' (longer than the run)'
     paper = [] if config.paper is None else [('paper', config.paper.source)]
     return [
         ('run', f'{config.name}: {config.model.name}, width {config.model.width:g}, '
@@ -38,8 +43,7 @@ def describe_run(config, *, n_train, n_val, data_source, n_iterations, n_process
                   f'{100 * config.global_batch_size / n_train:.2f} % of the training set'),
         ('iterations', f'{n_iterations:,} in {config.schedule.epochs:g} epochs'),
         ('eta', f'{config.optimizer.base_lr:g}, rule {config.optimizer.lr_rule}, scaled '
-                f'{schedule.scaled_lr:g}, warm-up {schedule.warmup}'
-                f'{" (no effect: scaled is not above eta)" if is_flat else ""}, '
+                f'{schedule.scaled_lr:g}, warm-up {schedule.warmup}{remark}, '
                 f'{config.schedule.decay.kind} decay'),
         ('epoch', ''.join(f'{epoch:>10.4g}' for epoch, _ in rates)),
         ('learning rate', ''.join(f'{rate:>10.4g}' for _, rate in rates)),

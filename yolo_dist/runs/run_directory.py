@@ -259,9 +259,12 @@ class RunDirectory:
         if not old.exists():
             return
         if not resume:
-            raise InputError(
-                f'{self.path} holds a run already ({self.state() or "no status"}); go on with it '
-                'by --resume, choose another place by --results, or remove the directory')
+            state = self.state() or 'no status'
+            ways = 'go on with it by --resume' if state != 'done' else (
+                'to start a new run from its weights, give another name and model.pretrained: '
+                f'{self.path / "weights_final.npz"}')
+            raise InputError(f'{self.path} holds a run already ({state}); {ways}, choose another '
+                             'place by --results, or remove the directory')
         changed = {key: values for key, values in
                    differences(self.resolved(), load_config(old)).items()
                    if key == 'name' or is_computed(key) and key != 'model.pretrained'}
