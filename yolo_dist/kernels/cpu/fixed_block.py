@@ -6,8 +6,8 @@ from yolo_dist.kernels.cpu.layout import channels_first, channels_last
 from yolo_dist.kernels.cpu.threads import parallel_ranges, split
 from yolo_dist.kernels.cpu.workspace import scratch
 
-# Reading a filter from memory takes as long as this many rows of a product with it: 20 to 25 with
-# 12 GB/s and 150 GFLOP/s of one thread. 10 and 0 were slower, 40 was about as fast.
+# Reading filters from memory takes as long as this many rows of a product with them, at 12 GB/s
+# and 150 GFLOP/s. Values of 0 and 10 were slower, and 40 was as fast.
 _ROWS_OF_FILTERS = 20
 _BAND_PIXELS = 192  # of the output, whose input is copied at a time
 
@@ -15,8 +15,8 @@ _BAND_PIXELS = 192  # of the output, whose input is copied at a time
 def _tile_side(y_shape):
     """Choose Winograd's tiles for a 3x3 convolution, or ``None`` for a plain one.
 
-    Each product of Winograd's planes, or of the nine pixels of a filter, reads filters once.
-    That takes as long as some rows of the product.
+    Winograd takes a product for each plane of a tile, a plain convolution one for each of the nine
+    pixels of a filter. A product costs its rows, and some more to read its filters.
     """
     batch, height, width, _ = y_shape
     n_rows = {None: batch * height * width} | {
@@ -75,7 +75,7 @@ class FixedBlock:
             if shortcut.shape != y.shape:
                 raise ValueError(f'shortcut {shortcut.shape} does not fit the output {y.shape}')
         rest = self._bias, self._slope, shortcut.reshape(-1)
-        m = None if geometry.algorithm != 'winograd' else _tile_side(y.shape)
+        m = _tile_side(y.shape) if geometry.algorithm == 'winograd' else None
         if m is not None:
             winograd.forward_packed(
                 channels_last(x), self._pack(m), y, geometry.pad[0], *rest)
