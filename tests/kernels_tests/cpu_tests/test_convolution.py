@@ -113,13 +113,12 @@ def test_memory_order_does_not_matter(case):
 
 def test_large_layers_are_cut_into_pieces(monkeypatch):
     """A layer that exceeds the workspace of one piece gives the same as in one piece."""
-    from yolo_dist.kernels.cpu import few_channels, im2col, winograd
+    from yolo_dist.kernels.cpu import im2col, winograd
     monkeypatch.setattr(winograd, '_CHUNK_BYTES', 1)
     monkeypatch.setattr(winograd, '_MIN_CHUNK', 5)
     monkeypatch.setattr(im2col, '_CHUNK_BYTES', 1)
     monkeypatch.setattr(im2col, '_SHARED_CHUNK_BYTES', 1)
     monkeypatch.setattr(im2col, '_MIN_CHUNK', 7)
-    monkeypatch.setattr(few_channels, '_CHUNK_BYTES', 1)
     for case in (CASES[2], CASES[5], CASES[7], CASES[11], CASES[13]):
         arrays = draw(case, 'float64')
         for actual, expected in zip(compute(arrays, *case[6:8], is_on=True),

@@ -9,8 +9,9 @@ import functools
 
 import numpy as np
 
-from yolo_dist.kernels.cpu import few_channels, im2col, pointwise, winograd
+from yolo_dist.kernels.cpu import im2col, packed_filters, pointwise, winograd
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last
+from yolo_dist.kernels.cpu.workspace import scratch
 
 _VECTOR = 8  # channels; fewer are no vector
 
@@ -90,16 +91,13 @@ def forward(x, w, geometry):
         ValueError: If the shapes do not fit each other.
     """
     geometry.check(x.shape, w.shape)
-    w = np.ascontiguousarray(w)
     y = np.empty(geometry.out_shape(x.shape), x.dtype)
-    if geometry.algorithm == 'few_channels':
-        few_channels.forward(np.ascontiguousarray(x), w, y, geometry.stride, geometry.pad)
-    elif geometry.algorithm == 'pointwise':
-        pointwise.forward(channels_last(x), w, y)
-    elif geometry.algorithm == 'winograd':
-        winograd.forward(channels_last(x), w, y, geometry.pad[0])
-    else:
-        im2col.forward(channels_last(x), w, y, geometry.stride, geometry.pad)
+    m = winograd.tile_side(*y.shape[1:3]) if geometry.algorithm == 'winograd' else None
+    packed = packed_filters.pack(
+        np.ascontiguousarray(w), np.ones(len(w), w.dtype), m,
+        empty=lambda shape, dtype: scratch('filters', shape, dtype))
+    nothing = np.empty(0, x.dtype)
+    packed_filters.convolve(x, packed, y, geometry, nothing, x.dtype.type(1), nothing)
     return y
 
 
@@ -148,10 +146,7 @@ def backward_weights(x, gy, w_shape, geometry):
     """
     geometry.check(x.shape, w_shape, gy.shape)
     gw = np.empty(w_shape, x.dtype)
-    if geometry.algorithm == 'few_channels':
-        few_channels.backward_weights(
-            np.ascontiguousarray(x), gy, gw, geometry.stride, geometry.pad)
-    elif geometry.algorithm == 'pointwise':
+    if geometry.algorithm == 'pointwise':
         pointwise.backward_weights(channels_last(x), gy, gw)
     elif geometry.algorithm == 'winograd':
         winograd.backward_weights(channels_last(x), gy, gw, geometry.pad[0])

@@ -1,7 +1,9 @@
-"""Convolution of any size, stride and padding as patches and matrix products."""
+"""Gradients of a convolution of any size, stride and padding by patches and matrix products."""
 import numpy as np
 
 from yolo_dist.kernels.cpu import im2col_kernels as kernels
+from yolo_dist.kernels.cpu.pointwise import multiply
+from yolo_dist.kernels.cpu.products import multiply_matrices
 from yolo_dist.kernels.cpu.threads import n_threads, parallel_ranges, split
 from yolo_dist.kernels.cpu.workspace import scratch
 
@@ -16,36 +18,10 @@ def _chunk_size(n_patch, itemsize, n_bytes):
 
 
 def _pack(w):
-    packed = scratch('w', (w.shape[0], w[0].size), w.dtype)
+    packed = scratch('filters', (w.shape[0], w[0].size), w.dtype)
     parallel_ranges(lambda begin, end: kernels.pack_weights(w, packed, begin, end), len(w),
                     min_length=16)
     return packed
-
-
-def forward(x, w, y, stride, pad):
-    """``y = x * w``.
-
-    Args:
-        x (ndarray): ``(B, H, W, C)``, contiguous.
-        w (ndarray): ``(C', C, kh, kw)``.
-        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
-        stride (tuple of int): Vertical and horizontal.
-        pad (tuple of int): Zeros above and below, left and right of ``x``.
-    """
-    packed = _pack(w)
-    rows = y.reshape(-1, len(w))
-    n_patch = packed.shape[1]
-    size = _chunk_size(n_patch, x.itemsize, _CHUNK_BYTES)
-
-    def run(share_begin, share_end):
-        n = share_end - share_begin
-        for begin, end in split(n, -(-n // size)):
-            first = share_begin + begin
-            col = scratch('col', (end - begin, n_patch), x.dtype)
-            kernels.im2col(x, col, first, 0, end - begin,
-                           *y.shape[1:3], *w.shape[2:], *stride, *pad)
-            np.matmul(col, packed.T, out=rows[first:first + end - begin])
-    parallel_ranges(run, len(rows), multiple=8)
 
 
 def backward_data(gy, w, gx, stride, pad):
@@ -78,7 +54,9 @@ def backward_data(gy, w, gx, stride, pad):
             part = gy[first:stop, top:bottom]
             col = scratch('col', (*part.shape[:3], n_patch), gy.dtype)
             if part.size:
-                np.matmul(part.reshape(-1, n_out), packed, out=col.reshape(-1, n_patch))
+                rows = np.ascontiguousarray(part).reshape(1, -1, n_out)
+                multiply_matrices(rows, packed[None], col.reshape(1, -1, n_patch), False, False,
+                                  (0, 1), (0, rows.shape[1]))
             kernels.col2im(col, gx, first, begin, end, top, bottom - top, out_width,
                            *w.shape[2:], *stride, *pad)
     parallel_ranges(run, len(jobs))
@@ -96,7 +74,7 @@ def backward_weights(x, gy, gw, stride, pad):
     """
     n_out, n_patch = len(gw), gw[0].size
     rows = gy.reshape(-1, n_out)
-    packed = scratch('w', (n_out, n_patch), x.dtype)
+    packed = scratch('filters', (n_out, n_patch), x.dtype)
 
     def accumulate(first, stop):
         col = scratch('col', (stop - first, n_patch), x.dtype)
@@ -105,16 +83,8 @@ def backward_weights(x, gy, gw, stride, pad):
             kernels.im2col(x, col, first, begin, end, *gy.shape[1:3], *gw.shape[2:],
                            *stride, *pad)
 
-        def multiply(begin, end):
-            transposed = rows[first:stop, begin:end].T
-            if first == 0:
-                np.matmul(transposed, col, out=packed[begin:end])
-                return
-            product = scratch('product', (end - begin, n_patch), x.dtype)
-            np.matmul(transposed, col, out=product)
-            packed[begin:end] += product
         parallel_ranges(gather, stop - first, min_length=16)
-        parallel_ranges(multiply, n_out, multiple=8)
+        multiply(rows[first:stop], col, packed, is_transposed=True, is_sum=first > 0)
 
     size = _chunk_size(n_patch, x.itemsize, _SHARED_CHUNK_BYTES)
     for chunk in split(len(rows), -(-len(rows) // size)):

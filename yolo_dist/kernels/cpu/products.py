@@ -1,9 +1,10 @@
-"""Matrix products with fixed, packed filters, written as explicit SIMD code.
+"""Matrix products, written as explicit SIMD code.
 
 A library packs both sides of a product at each call. That is as much work as the product where
-there are few rows, as in late layers and in the 36 products of a Winograd convolution. Here the
-filters are packed once, rows lie wherever they lie, and what follows the product is
-done while its result is in the cache.
+there are few rows, as in late layers and in the 36 products of a Winograd convolution. Here
+filters are packed while they are transformed, rows lie wherever they lie, and what follows the
+product is done while its result is in the cache. And the code is made for the processor it runs
+on, where a library may not know a new one.
 """
 import numpy as np
 from llvmlite import binding, ir
@@ -156,6 +157,33 @@ def finish(y, at, bias, first, n, slope, shortcut):
 
 
 @njit(nogil=True, error_model='numpy', inline='never')
+def _multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, b0, c, c0, n_out, j, is_first,
+                    edge):
+    """Add the steps ``k <= s < k + n`` of a product to the rows and columns of a panel in ``c``.
+
+    ``b`` holds these steps of panel ``j`` from ``b0`` on. A panel that ``c`` is too narrow for is
+    computed in ``edge``.
+    """
+    width = _PANEL_BYTES // x.itemsize
+    n_valid = min(width, n_out - j * width)
+    at, row = c0 + top * n_out + j * width, n_out
+    n_tiles = (bottom - top + _TILE_ROWS - 1) // _TILE_ROWS
+    if n_valid < width:
+        if not is_first:
+            for i in range(bottom - top):
+                copy_values(edge, i * width, c, at + i * n_out, n_valid)
+        at, row = 0, width
+    for t in range(n_tiles):
+        i = (bottom - top) * t // n_tiles
+        n_tile_rows = (bottom - top) * (t + 1) // n_tiles - i
+        _multiply_tile(n_tile_rows, x, x0, rows, top + i, steps, k, n, b, b0,
+                       edge if n_valid < width else c, at + i * row, row, is_first)
+    if n_valid < width:
+        for i in range(bottom - top):
+            copy_values(c, c0 + (top + i) * n_out + j * width, edge, i * width, n_valid)
+
+
+@njit(nogil=True, error_model='numpy', inline='never')
 def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, slope, shortcut):
     """``c[i] = x[i] @ b`` for the panels ``begin <= j < end`` of filters, and :func:`finish`.
 
@@ -177,36 +205,57 @@ def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, 
         shortcut (ndarray): Flat, of the layout of ``c``; see :func:`finish`.
     """
     n_steps, width = steps.size, _PANEL_BYTES // x.itemsize
-    # A tile that the result is too narrow for.
     edge = np.empty(_MAX_ROWS * width, x.dtype)
-    top = 0
-    while top < n_rows:
+    for top in range(0, n_rows, _MAX_ROWS):
         bottom = min(n_rows, top + _MAX_ROWS)
-        n_tiles = (bottom - top + _TILE_ROWS - 1) // _TILE_ROWS
-        k = 0
-        while k < n_steps:
+        for k in range(0, n_steps, _MAX_STEPS):
             n = min(_MAX_STEPS, n_steps - k)
             for j in range(begin, end):
-                is_edge = (j + 1) * width > n_out
-                at_filters = b0 + (j * n_steps + k) * width
-                for t in range(n_tiles):
-                    i = top + (bottom - top) * t // n_tiles
-                    n_tile_rows = top + (bottom - top) * (t + 1) // n_tiles - i
-                    if is_edge:
-                        _multiply_tile(n_tile_rows, x, x0, rows, i, steps, k, n, b, at_filters,
-                                       edge, (i - top) * width, width, k == 0)
-                    else:
-                        _multiply_tile(n_tile_rows, x, x0, rows, i, steps, k, n, b, at_filters,
-                                       c, c0 + i * n_out + j * width, n_out, k == 0)
-            k += n
-        first, last = begin * width, min(n_out, end * width)
-        for i in range(top, bottom):
-            if end * width > n_out:
-                valid = (end - 1) * width
-                copy_values(c, c0 + i * n_out + valid, edge, (i - top) * width, n_out - valid)
-            if bias.size:
+                _multiply_panel(x, x0, rows, top, bottom, steps, k, n, b,
+                                b0 + (j * n_steps + k) * width, c, c0, n_out, j, k == 0, edge)
+        if bias.size:
+            first, last = begin * width, min(n_out, end * width)
+            for i in range(top, bottom):
                 finish(c, c0 + i * n_out + first, bias, first, last - first, slope, shortcut)
-        top = bottom
+
+
+@kernel
+def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
+    """``c[k] = a[k] @ b[k]``, or ``a[k].T @ b[k]``, for some planes and rows of ``c``.
+
+    A panel of ``b`` is copied, for all rows of ``a`` that stay in the cache.
+
+    Args:
+        a (ndarray): ``(planes, rows, steps)``, or ``(planes, steps, rows)``; contiguous like the
+            others.
+        b (ndarray): ``(planes, steps, columns)``.
+        c (ndarray): ``(planes, rows, columns)``.
+        is_transposed (bool): Whether ``a`` is.
+        is_sum (bool): Whether the product is added to what is in ``c``.
+        planes (tuple of int): First plane, and the one after the last.
+        part (tuple of int): First row, and the one after the last.
+    """
+    _, n_steps, n_out = b.shape
+    n_rows, (begin, end) = c.shape[1], part
+    width = _PANEL_BYTES // a.itemsize
+    a_row, a_step = (1, n_rows) if is_transposed else (n_steps, 1)
+    rows, steps = np.arange(begin, end) * a_row, np.arange(n_steps) * a_step
+    edge, panel = np.empty(_MAX_ROWS * width, a.dtype), np.zeros(_MAX_STEPS * width, a.dtype)
+    flat_a, flat_b, flat_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
+    for plane in range(*planes):
+        for top in range(0, end - begin, _MAX_ROWS):
+            bottom = min(end - begin, top + _MAX_ROWS)
+            for k in range(0, n_steps, _MAX_STEPS):
+                n = min(_MAX_STEPS, n_steps - k)
+                for j in range((n_out + width - 1) // width):
+                    n_valid = min(width, n_out - j * width)
+                    for s in range(n):
+                        copy_values(panel, s * width, flat_b,
+                                    (plane * n_steps + k + s) * n_out + j * width, n_valid)
+                    _multiply_panel(
+                        flat_a, plane * n_rows * n_steps, rows, top, bottom, steps, k, n, panel, 0,
+                        flat_c, (plane * n_rows + begin) * n_out, n_out, j,
+                        k == 0 and not is_sum, edge)
 
 
 @kernel

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from yolo_dist.kernels.cpu import winograd_kernels as kernels
-from yolo_dist.kernels.cpu.products import multiply_planes, panel_width
+from yolo_dist.kernels.cpu.products import multiply_matrices, multiply_planes, panel_width
 from yolo_dist.kernels.cpu.threads import n_threads, parallel, parallel_ranges, split
 from yolo_dist.kernels.cpu.workspace import scratch
 
@@ -39,17 +39,21 @@ def _cut_tiles(m, n_tiles, n_channels, itemsize):
     return split(n_tiles, -(-n_tiles // size))
 
 
-def _transform_weights(m, w, is_flipped):
-    u = scratch('u', ((m + 2) ** 2, *w.shape[:2]), w.dtype)
-    parallel_ranges(lambda begin, end: kernels.transform_weights(m, w, u, begin, end, is_flipped),
-                    len(w), min_length=16)
-    return u
+def forward(x, u, y, pad, bias, slope, shortcut):
+    """``y = leaky_relu(x * w + bias) + shortcut`` with filters of :func:`pack`.
 
-
-def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
-    """``multiply(v, products, begin, end)`` computes these planes of the products."""
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        u (ndarray): The filters.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        pad (int): Zeros around ``x``.
+        bias (ndarray): ``(C',)``; with an empty one nothing follows the convolution.
+        slope (float): Of the ReLU.
+        shortcut (ndarray): Flat, as many values as ``y``, or none.
+    """
+    n_planes, n_in, n_out = len(u), x.shape[-1], y.shape[-1]
+    m = math.isqrt(n_planes) - 2
     n_tiles, tiles_y, tiles_x = count_tiles(y.shape, m)
-    n_planes, n_in, n_out = (m + 2) ** 2, x.shape[-1], y.shape[-1]
     chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
 
     def run(first, stop):
@@ -57,7 +61,8 @@ def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
         products = scratch('products', (n_planes, stop - first, n_out), x.dtype)
         parallel_ranges(lambda begin, end: kernels.transform_input(
             m, x, v, first, begin, end, tiles_y, tiles_x, pad), stop - first, min_length=16)
-        parallel_ranges(lambda begin, end: multiply(v, products, begin, end), n_planes)
+        parallel_ranges(lambda begin, end: multiply_planes(v, u, products, n_out, begin, end),
+                        n_planes)
         parallel_ranges(lambda begin, end: kernels.transform_output(
             m, products, y, first, begin, end, tiles_y, tiles_x, bias, slope, shortcut),
             stop - first, min_length=16)
@@ -73,61 +78,27 @@ def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
     parallel(run_share, len(shares))
 
 
-def forward(x, w, y, pad):
-    """``y = x * w``.
-
-    Args:
-        x (ndarray): ``(B, H, W, C)``, contiguous.
-        w (ndarray): ``(C', C, 3, 3)``.
-        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
-        pad (int): Zeros around ``x``.
-    """
-    _correlate_unpacked(x, w, y, pad, is_flipped=False)
-
-
-def _correlate_unpacked(x, w, y, pad, *, is_flipped):
-    m = tile_side(*y.shape[1:3])
-    u = _transform_weights(m, w, is_flipped)
-    if not is_flipped:
-        u = u.transpose(0, 2, 1)
-    nothing = np.empty(0, x.dtype)
-    _correlate(x, y, pad, m, lambda v, products, begin, end: np.matmul(
-        v[begin:end], u[begin:end], out=products[begin:end]), nothing, x.dtype.type(1), nothing)
-
-
-def pack(w, scale, m):
-    """Transform filters once, for :func:`forward_packed`.
+def pack(w, scale, m, *, is_flipped=False, empty=np.empty):
+    """Transform filters for :func:`forward`.
 
     Args:
         w (ndarray): ``(C', C, 3, 3)``.
         scale (ndarray): ``(C',)``, factor on each filter.
         m (int): Side of the tiles of the output, 2 or 4.
+        is_flipped (bool): Whether they are turned by 180 degrees, and ``C'`` and ``C`` exchanged,
+            as the gradient of the input needs them.
+        empty (callable): Gives the memory, for a shape and a dtype.
 
     Returns:
-        ndarray: ``((m + 2) ** 2, panels, C, width)``.
+        ndarray: ``((m + 2) ** 2, panels, C, width)``, of ``C`` or ``C'``.
     """
     width = panel_width(w.dtype)
-    n_panels = -(-len(w) // width)
-    u = np.empty(((m + 2) ** 2, n_panels, w.shape[1], width), w.dtype)
-    parallel_ranges(lambda begin, end: kernels.pack_weights(m, w, scale, u, begin, end), n_panels)
+    n_out, n_in = w.shape[1::-1] if is_flipped else w.shape[:2]
+    n_panels = -(-n_out // width)
+    u = empty(((m + 2) ** 2, n_panels, n_in, width), w.dtype)
+    parallel_ranges(lambda begin, end: kernels.pack_weights(
+        m, w, scale, u, begin, end, is_flipped), n_panels)
     return u
-
-
-def forward_packed(x, u, y, pad, bias, slope, shortcut):
-    """``y = leaky_relu(x * w + bias) + shortcut`` with filters of :func:`pack`.
-
-    Args:
-        x (ndarray): ``(B, H, W, C)``, contiguous.
-        u (ndarray): The filters.
-        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
-        pad (int): Zeros around ``x``.
-        bias (ndarray): ``(C',)``.
-        slope (float): Of the ReLU.
-        shortcut (ndarray): Flat, as many values as ``y``, or none.
-    """
-    n_out = y.shape[-1]
-    _correlate(x, y, pad, math.isqrt(len(u)) - 2, lambda v, products, begin, end: multiply_planes(
-        v, u, products, n_out, begin, end), bias, slope, shortcut)
 
 
 def backward_data(gy, w, gx, pad):
@@ -139,7 +110,10 @@ def backward_data(gy, w, gx, pad):
         gx (ndarray): ``(B, H, W, C)``, contiguous; is overwritten.
         pad (int): Zeros around ``x`` in the forward pass.
     """
-    _correlate_unpacked(gy, w, gx, 2 - pad, is_flipped=True)
+    u = pack(w, np.ones(len(w), w.dtype), tile_side(*gx.shape[1:3]), is_flipped=True,
+             empty=lambda shape, dtype: scratch('filters', shape, dtype))
+    nothing = np.empty(0, gy.dtype)
+    forward(gy, u, gx, 2 - pad, nothing, gy.dtype.type(1), nothing)
 
 
 def backward_weights(x, gy, gw, pad):
@@ -155,7 +129,7 @@ def backward_weights(x, gy, gw, pad):
     n_tiles, tiles_y, tiles_x = count_tiles(gy.shape, m)
     n_planes = (m + 2) ** 2
     n_out, n_in = gw.shape[:2]
-    gu = scratch('u', (n_planes, n_out, n_in), x.dtype)
+    gu = scratch('filters', (n_planes, n_out, n_in), x.dtype)
 
     def accumulate(first, stop):
         v = scratch('v', (n_planes, stop - first, n_in), x.dtype)
@@ -165,16 +139,9 @@ def backward_weights(x, gy, gw, pad):
             kernels.transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad)
             kernels.transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x)
 
-        def multiply(begin, end):
-            if first == 0:
-                np.matmul(z[begin:end].transpose(0, 2, 1), v[begin:end], out=gu[begin:end])
-                return
-            product = scratch('product', (n_out, n_in), x.dtype)
-            for k in range(begin, end):
-                np.matmul(z[k].T, v[k], out=product)
-                gu[k] += product
         parallel_ranges(transform, stop - first, min_length=16)
-        parallel_ranges(multiply, n_planes)
+        parallel_ranges(lambda begin, end: multiply_matrices(
+            z, v, gu, True, first > 0, (begin, end), (0, n_out)), n_planes)
 
     for chunk in _cut_tiles(m, n_tiles, (n_in + n_out) // 2, x.itemsize):
         accumulate(*chunk)

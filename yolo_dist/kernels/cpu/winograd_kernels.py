@@ -168,52 +168,42 @@ def transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x):
 
 
 @kernel
-def transform_weights(m, w, u, begin, end, is_flipped):
-    """``u[k, o] = G w G'`` of the filters ``begin <= o < end``.
-
-    With ``is_flipped`` each filter is turned by 180 degrees first, as the gradient of the
-    input needs it.
-    """
-    n_out, n_in = w.shape[:2]
-    plane = n_out * n_in
-    flat = w.reshape(-1)
-    rows = np.empty((9, n_in), w.dtype)
-    for o in range(begin, end):
-        for c in range(n_in):
-            for k in range(9):
-                rows[k, c] = flat[(o * n_in + c) * 9 + k]
-        if is_flipped:
-            for k in range(4):
-                for c in range(n_in):
-                    rows[k, c], rows[8 - k, c] = rows[8 - k, c], rows[k, c]
-        _weight(m, rows, 0, 3 * n_in, n_in, u, o * n_in, (m + 2) * plane, plane, n_in)
-
-
-@kernel
-def pack_weights(m, w, scale, u, begin, end):
+def pack_weights(m, w, scale, u, begin, end, is_flipped):
     """``u = G w scale G'`` as :func:`~yolo_dist.kernels.cpu.products.multiply_planes` reads it.
 
     ``u`` is ``(planes, panels, C, width)``; for the panels ``begin <= j < end``. Columns beyond
-    the last filter are zeros.
+    the last filter are zeros. With ``is_flipped`` each filter is turned by 180 degrees first,
+    and the panels are of ``C``, as the gradient of the input needs it.
     """
-    n_out, n_in = w.shape[:2]
-    _, n_panels, _, width = u.shape
-    plane = n_panels * n_in * width
+    n_filters, n_channels = w.shape[:2]
+    _, n_panels, n_steps, width = u.shape
+    n_columns = n_channels if is_flipped else n_filters
+    plane = n_panels * n_steps * width
     flat = w.reshape(-1)
     rows = np.zeros((9, width), w.dtype)
     for j in range(begin, end):
-        for c in range(n_in):
-            for lane in range(width):
-                o = j * width + lane
-                for k in range(9):
-                    rows[k, lane] = flat[(o * n_in + c) * 9 + k] * scale[o] if o < n_out else 0
+        n_valid = min(width, n_columns - j * width)
+        for lane in range(n_valid, width):
+            for k in range(9):
+                rows[k, lane] = 0
+        for s in range(n_steps):
+            if is_flipped:
+                at = (s * n_channels + j * width) * 9
+                for lane in range(n_valid):
+                    for k in range(9):
+                        rows[8 - k, lane] = flat[at + lane * 9 + k] * scale[s]
+            else:
+                for lane in range(n_valid):
+                    at = ((j * width + lane) * n_channels + s) * 9
+                    for k in range(9):
+                        rows[k, lane] = flat[at + k] * scale[j * width + lane]
             _weight(m, rows, 0, 3 * width, width,
-                    u, (j * n_in + c) * width, (m + 2) * plane, plane, width)
+                    u, (j * n_steps + s) * width, (m + 2) * plane, plane, width)
 
 
 @kernel
 def transform_weight_gradient(m, gu, gw, begin, end):
-    """``gw[o] = G' gu[:, o] G``, the adjoint of :func:`transform_weights`."""
+    """``gw[o] = G' gu[:, o] G``, the adjoint of :func:`pack_weights`."""
     n_out, n_in = gw.shape[:2]
     plane = n_out * n_in
     flat = gw.reshape(-1)
