@@ -21,6 +21,7 @@ _PANEL_BYTES = 2 * _VECTOR_BYTES
 _TILE_ROWS = 6
 _MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
 _MAX_ROWS = 192  # at a time: with so many steps they fill most of an L2 cache
+_BLOCK_ROW = _MAX_ROWS + 16  # an odd number of cache lines
 
 
 def panel_width(dtype):
@@ -238,23 +239,33 @@ def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
     _, n_steps, n_out = b.shape
     n_rows, (begin, end) = c.shape[1], part
     width = _PANEL_BYTES // a.itemsize
-    a_row, a_step = (1, n_rows) if is_transposed else (n_steps, 1)
-    rows, steps = np.arange(begin, end) * a_row, np.arange(n_steps) * a_step
     edge, panel = np.empty(_MAX_ROWS * width, a.dtype), np.zeros(_MAX_STEPS * width, a.dtype)
     flat_a, flat_b, flat_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
+    # Values of a column lie apart by a power of two, which is one place of a cache for all.
+    block = np.empty(_MAX_STEPS * _BLOCK_ROW if is_transposed else 0, a.dtype)
+    if is_transposed:
+        rows, steps = np.arange(_MAX_ROWS), np.arange(_MAX_STEPS) * _BLOCK_ROW
+    else:
+        rows, steps = np.arange(_MAX_ROWS) * n_steps, np.arange(_MAX_STEPS)
     for plane in range(*planes):
-        for top in range(0, end - begin, _MAX_ROWS):
-            bottom = min(end - begin, top + _MAX_ROWS)
+        for top in range(begin, end, _MAX_ROWS):
+            n_block = min(_MAX_ROWS, end - top)
             for k in range(0, n_steps, _MAX_STEPS):
                 n = min(_MAX_STEPS, n_steps - k)
+                if is_transposed:
+                    for s in range(n):
+                        copy_values(block, s * _BLOCK_ROW, flat_a,
+                                    (plane * n_steps + k + s) * n_rows + top, n_block)
                 for j in range((n_out + width - 1) // width):
                     n_valid = min(width, n_out - j * width)
                     for s in range(n):
                         copy_values(panel, s * width, flat_b,
                                     (plane * n_steps + k + s) * n_out + j * width, n_valid)
                     _multiply_panel(
-                        flat_a, plane * n_rows * n_steps, rows, top, bottom, steps, k, n, panel, 0,
-                        flat_c, (plane * n_rows + begin) * n_out, n_out, j,
+                        block if is_transposed else flat_a,
+                        0 if is_transposed else (plane * n_rows + top) * n_steps + k,
+                        rows, 0, n_block, steps, 0, n, panel, 0,
+                        flat_c, (plane * n_rows + top) * n_out, n_out, j,
                         k == 0 and not is_sum, edge)
 
 
