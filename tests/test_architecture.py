@@ -79,7 +79,7 @@ RANK = {
 # Statements of a module that are more than definitions, each with its reason.
 EFFECTS_ON_IMPORT = {
     ('__init__.py', 'compat.install()'): 'Chainer cannot be imported without it',
-    ('kernels/cpu/threads.py', 'os.register_at_fork(after_in_child=_forget_pool)'):
+    ('kernels/cpu/threads.py', 'os.register_at_fork(after_in_child=_forget_helpers)'):
         'threads do not survive a fork',
     ('datasets/file_tree.py', 'os.register_at_fork(after_in_child=_close_inherited)'):
         'LMDB must be opened anew after a fork',

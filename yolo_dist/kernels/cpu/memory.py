@@ -1,11 +1,14 @@
-"""Copying and clearing stretches of flat memory inside kernels.
+"""Copying and clearing stretches of flat memory inside kernels, and looking for a change.
 
 An index that Numba cannot prove to be positive is checked at every element, which
 keeps a copying loop from becoming vectors.
 """
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from yolo_dist.kernels.cpu.jit import kernel
 
 
 def _address(context, builder, array_type, array, offset):
@@ -37,3 +40,24 @@ def clear_values(typing, dst, d, n):
         cgutils.memset(builder, _address(context, builder, dst, to, d_offset), size, 0)
         return context.get_dummy_value()
     return types.void(dst, types.intp, types.intp), codegen
+
+
+@intrinsic
+def _look(typing, numbers, i):
+    """Read a number that another thread writes, and let others of the core go first."""
+    def codegen(context, builder, signature, args):
+        if binding.get_process_triple().startswith('x86_64'):
+            pause = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(
+                builder.module, pause, 'llvm.x86.sse2.pause'), [])
+        return builder.load_atomic(
+            _address(context, builder, numbers, *args), 'acquire', numbers.dtype.bitwidth // 8)
+    return numbers.dtype(numbers, types.intp), codegen
+
+
+@kernel
+def look_for(numbers, i, value, n):
+    """Look ``n`` times whether ``numbers[i]`` has reached ``value``, and stop when it has."""
+    for _ in range(n):
+        if _look(numbers, i) >= value:
+            break

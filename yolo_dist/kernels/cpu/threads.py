@@ -1,14 +1,15 @@
 """Threads for the kernels, as many as the BLAS library is allowed."""
-import contextlib
+import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
+import numpy as np
 import threadpoolctl
 
+_LINE = 16  # numbers; no two threads write to one line of a cache
+_N_LOOKS = 10_000  # 0.1 to 0.4 ms: longer than what is done between two kernels
 _blas = None
-_pool = None
 _local = threading.local()
 
 
@@ -62,51 +63,79 @@ def n_useful_threads(n_parts):
     return 1 if n_parts <= 1 else min(n_threads(), n_parts)
 
 
-@contextlib.contextmanager
-def _single_threaded_blas():
-    libraries = _blas_libraries()
-    limits = [library.get_num_threads() for library in libraries]
-    for library in libraries:
-        library.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for library, limit in zip(libraries, limits):
-            library.set_num_threads(limit)
+class _Helper:
+    """A thread that runs a function when it is asked to.
+
+    To wake a thread that sleeps takes as long as a small layer. So who waits looks again and
+    again for a while, and sleeps only then. A lock of each direction is what is waited for, the
+    number of the task beside it says that it can be had.
+    """
+
+    def __init__(self):
+        from yolo_dist.kernels.cpu.memory import look_for  # loads Numba, which takes a second
+        self._look_for = look_for
+        self._numbers = np.zeros(2 * _LINE, np.int64)  # of the last task asked for, and done
+        self._asked, self._done = threading.Lock(), threading.Lock()
+        self._asked.acquire()
+        self._done.acquire()
+        self._function = self._outcome = None
+        threading.Thread(target=self._work, name='yolo_dist', daemon=True).start()
+
+    def _work(self):
+        _local.is_inside = True
+        number = 0
+        while True:
+            number += 1
+            self._look_for(self._numbers, 0, number, _N_LOOKS)
+            self._asked.acquire()
+            try:
+                self._outcome = self._function(), None
+            except BaseException as error:
+                self._outcome = None, error
+            self._function = None
+            self._done.release()
+            self._numbers[_LINE] = number
+
+    def ask(self, function):
+        self._function = function
+        self._asked.release()
+        self._numbers[0] += 1
+
+    def wait(self):
+        """Return what the function returned, and the error if it raised one."""
+        self._look_for(self._numbers, _LINE, int(self._numbers[0]), _N_LOOKS)
+        self._done.acquire()
+        outcome, self._outcome = self._outcome, None
+        return outcome
 
 
-def _forget_pool():
+class _Helpers:
+    """The threads of a process, lent to one caller at a time."""
+
+    def __init__(self):
+        self.are_lent = threading.Lock()
+        self._helpers = []
+
+    def get(self, n):
+        while len(self._helpers) < n:
+            self._helpers.append(_Helper())
+        return self._helpers[:n]
+
+
+_helpers = _Helpers()
+
+
+def _forget_helpers():
     # Threads do not survive a fork.
-    global _pool
-    _pool = None
+    global _helpers
+    _helpers = _Helpers()
 
 
-os.register_at_fork(after_in_child=_forget_pool)
-
-
-def _get_pool(n_helpers):
-    global _pool
-    if _pool is None or _pool.n_helpers < n_helpers:
-        if _pool is not None:
-            _pool.shutdown(wait=False)
-        _pool = ThreadPoolExecutor(n_helpers, thread_name_prefix='yolo_dist')
-        _pool.n_helpers = n_helpers
-    return _pool
-
-
-def _run_inside(function, i):
-    _local.is_inside = True
-    try:
-        return function(i)
-    finally:
-        _local.is_inside = False
+os.register_at_fork(after_in_child=_forget_helpers)
 
 
 def parallel(function, n_parts):
-    """Run ``function(i)`` for each part, one thread for each, BLAS with one.
-
-    Several matrix products side by side are faster than one product by several
-    threads, above all the small ones of a late layer.
+    """Run ``function(i)`` for each part, one thread for each.
 
     Args:
         function (callable): Releases the GIL for most of its time.
@@ -115,20 +144,31 @@ def parallel(function, n_parts):
     Returns:
         list: What ``function`` returned, by part.
     """
-    if n_parts == 1:
-        return [function(0)]
-    with _single_threaded_blas():
-        pool = _get_pool(n_parts - 1)
-        futures = [pool.submit(_run_inside, function, i) for i in range(1, n_parts)]
+    helpers = _helpers
+    if n_parts == 1 or not helpers.are_lent.acquire(blocking=False):
+        return [function(i) for i in range(n_parts)]
+    asked, outcomes = [], []
+    try:
+        for i, helper in enumerate(helpers.get(n_parts - 1), start=1):
+            helper.ask(functools.partial(function, i))
+            asked.append(helper)
+        _local.is_inside = True
         try:
-            first = _run_inside(function, 0)
+            first = function(0)
         finally:
+            _local.is_inside = False
             # Also on an error: the parts write into buffers of this call.
-            rest = [future.exception() or future.result() for future in futures]
-    for result in rest:
-        if isinstance(result, BaseException):
-            raise result
-    return [first, *rest]
+            outcomes = [helper.wait() for helper in asked]
+    except BaseException:
+        if len(outcomes) < len(asked):  # interrupted while a helper was at work
+            _forget_helpers()
+        raise
+    finally:
+        helpers.are_lent.release()
+    for _, error in outcomes:
+        if error is not None:
+            raise error
+    return [first, *(result for result, _ in outcomes)]
 
 
 def split(n, n_parts, *, multiple=1):
@@ -162,8 +202,5 @@ def parallel_ranges(function, n, *, multiple=1, min_length=1):
     Returns:
         list: What ``function`` returned, by part.
     """
-    n_parts = n_useful_threads(n // max(multiple, min_length))
-    if n_parts == 1:
-        return [function(0, n)]
-    parts = split(n, n_parts, multiple=multiple)
+    parts = split(n, n_useful_threads(n // max(multiple, min_length)), multiple=multiple)
     return parallel(lambda i: function(*parts[i]), len(parts))
