@@ -56,8 +56,10 @@ def _look(typing, numbers, i):
 
 
 @kernel
-def look_for(numbers, i, value, n):
-    """Look ``n`` times whether ``numbers[i]`` has reached ``value``, and stop when it has."""
+def look_for(numbers, i, value, n, n_behind):
+    """Look ``n`` times whether ``numbers[i]`` has reached ``value``; then ``n_behind`` times."""
     for _ in range(n):
         if _look(numbers, i) >= value:
+            for _ in range(n_behind):
+                _look(numbers, i)
             break

@@ -77,16 +77,15 @@ def _convolve_bands(x, packed, y, geometry, rest):
     n_rows = max(1, _BAND_PIXELS // out_width)
     by_columns = batch * out_height * out_width < n_out
     n_parts = -(-out_height // n_rows)
-    jobs = [(image, *rows) for image in range(batch) for rows in split(out_height, n_parts)]
-    n_rows = max(last - first for _, first, last in jobs)
+    jobs = np.array([(image, *rows) for image in range(batch)
+                     for rows in split(out_height, n_parts)])
+    n_rows = (jobs[:, 2] - jobs[:, 1]).max()
     n_band = ((n_rows - 1) * sy + kh) * ((out_width - 1) * sx + kw) * n_in
 
     def run(jobs, begin, end):
-        band = scratch('col', (n_band,), x.dtype)
-        for image, first, last in jobs:
-            products.convolve_band(
-                x, image, strides, (height, width, n_in), packed, y, band, first, last, begin,
-                end, (kh, kw), geometry.stride, geometry.pad, *rest)
+        products.convolve_bands(
+            x, jobs, strides, (height, width, n_in), packed, y, scratch('col', (n_band,), x.dtype),
+            begin, end, (kh, kw), geometry.stride, geometry.pad, *rest)
     if by_columns:
         parallel_ranges(lambda begin, end: run(jobs, begin, end), len(packed))
     else:

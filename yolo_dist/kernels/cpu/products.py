@@ -21,6 +21,7 @@ _PANEL_BYTES = 2 * _VECTOR_BYTES
 _TILE_ROWS = 6
 _MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
 _MAX_ROWS = 192  # at a time: with so many steps they fill most of an L2 cache
+_PACKED_CHANNELS = 16  # at a time, for which all columns of a panel stay in the L1 cache
 _BLOCK_ROW = _MAX_ROWS + 16  # an odd number of cache lines
 
 
@@ -301,33 +302,13 @@ def convolve_pointwise(x, packed, y, first, last, begin, end, bias, slope, short
              y.reshape(-1), first * n_out, n_out, begin, end, bias, slope, shortcut)
 
 
-@kernel
-def convolve_band(x, image, strides, size, packed, y, band, first, last, begin, end, ksize,
-                  stride, pad, bias, slope, shortcut):
+@njit(nogil=True, error_model='numpy', inline='never')
+def _convolve_band(x, image, strides, size, packed, y, band, first, last, begin, end, ksize,
+                   stride, pad, bias, slope, shortcut):
     """Convolve for the rows ``first <= i < last`` of the output of one image.
 
     The input that they see is copied once, with its padding, to where all of it stays in a
-    cache.
-
-    Args:
-        x (ndarray): Flat.
-        image (int): Number of the image.
-        strides (tuple of int): From image to image, row to row, pixel to pixel and
-            channel to channel of ``x``.
-        size (tuple of int): Height, width and channels of the input.
-        packed (ndarray): ``(panels, kh kw C, width)``.
-        y (ndarray): ``(B, H', W', C')``.
-        band (ndarray): Flat, room for the copy.
-        first (int): Row.
-        last (int): Row.
-        begin (int): First panel.
-        end (int): Panel after the last.
-        ksize (tuple of int): Vertical and horizontal.
-        stride (tuple of int): Vertical and horizontal.
-        pad (tuple of int): Vertical and horizontal.
-        bias (ndarray): As of :func:`multiply`.
-        slope (float): The same.
-        shortcut (ndarray): The same.
+    cache. Arguments as of :func:`convolve_bands`.
     """
     height, width, n_in = size
     _, out_height, out_width, n_out = y.shape
@@ -367,18 +348,50 @@ def convolve_band(x, image, strides, size, packed, y, band, first, last, begin, 
 
 
 @kernel
+def convolve_bands(x, jobs, strides, size, packed, y, band, begin, end, ksize, stride, pad, bias,
+                   slope, shortcut):
+    """Convolve for some rows of the output of some images, the panels ``begin <= j < end``.
+
+    Args:
+        x (ndarray): Flat.
+        jobs (ndarray): Int64 ``(n, 3)``: image, first row and the one after the last.
+        strides (tuple of int): From image to image, row to row, pixel to pixel and
+            channel to channel of ``x``.
+        size (tuple of int): Height, width and channels of the input.
+        packed (ndarray): ``(panels, kh kw C, width)``.
+        y (ndarray): ``(B, H', W', C')``.
+        band (ndarray): Flat, room for the input that the rows of a job see.
+        begin (int): First panel.
+        end (int): Panel after the last.
+        ksize (tuple of int): Vertical and horizontal.
+        stride (tuple of int): Vertical and horizontal.
+        pad (tuple of int): Vertical and horizontal.
+        bias (ndarray): As of :func:`multiply`.
+        slope (float): The same.
+        shortcut (ndarray): The same.
+    """
+    for i in range(len(jobs)):
+        _convolve_band(x, jobs[i, 0], strides, size, packed, y, band, jobs[i, 1], jobs[i, 2], begin,
+                       end, ksize, stride, pad, bias, slope, shortcut)
+
+
+@kernel
 def pack(w, scale, packed, begin, end):
     """Pack filters ``(C', C, kh, kw)``, each times its ``scale``, to ``(panels, kh kw C, width)``.
 
     For the panels ``begin <= j < end``; columns beyond the last filter are zeros.
     """
     n_out, n_in, kh, kw = w.shape
-    width = packed.shape[2]
+    _, n_steps, width = packed.shape
+    flat_w, flat_packed, n_taps = w.reshape(-1), packed.reshape(-1), kh * kw
     for j in range(begin, end):
-        for lane in range(width):
-            o = j * width + lane
-            for c in range(n_in):
-                for p in range(kh):
-                    for q in range(kw):
-                        packed[j, (p * kw + q) * n_in + c, lane] = (
-                            w[o, c, p, q] * scale[o] if o < n_out else 0)
+        for first in range(0, n_in, _PACKED_CHANNELS):
+            n = min(_PACKED_CHANNELS, n_in - first)
+            for lane in range(width):
+                o = j * width + lane
+                to = (j * n_steps + first) * width + lane
+                at = (o * n_in + first) * n_taps
+                for c in range(n):
+                    for k in range(n_taps):
+                        flat_packed[to + (k * n_in + c) * width] = (
+                            flat_w[at + c * n_taps + k] * scale[o] if o < n_out else 0)
