@@ -11,7 +11,7 @@ import numpy as np
 
 from yolo_dist.kernels.cpu import im2col, packed_filters, pointwise, winograd
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last
-from yolo_dist.kernels.cpu.workspace import scratch
+from yolo_dist.kernels.cpu.workspace import scratch_filters
 
 _VECTOR = 8  # channels; fewer are no vector
 
@@ -92,10 +92,11 @@ def forward(x, w, geometry):
     """
     geometry.check(x.shape, w.shape)
     y = np.empty(geometry.out_shape(x.shape), x.dtype)
-    m = winograd.tile_side(*y.shape[1:3]) if geometry.algorithm == 'winograd' else None
-    packed = packed_filters.pack(
-        np.ascontiguousarray(w), np.ones(len(w), w.dtype), m,
-        empty=lambda shape, dtype: scratch('filters', shape, dtype))
+    w = np.ascontiguousarray(w)
+    if geometry.algorithm == 'winograd':
+        winograd.convolve(channels_last(x), w, y, geometry.pad[0])
+        return y
+    packed = packed_filters.pack(w, np.ones(len(w), w.dtype), None, empty=scratch_filters)
     nothing = np.empty(0, x.dtype)
     packed_filters.convolve(x, packed, y, geometry, nothing, x.dtype.type(1), nothing)
     return y

@@ -5,7 +5,7 @@ from yolo_dist.kernels.cpu import im2col_kernels as kernels
 from yolo_dist.kernels.cpu.pointwise import multiply
 from yolo_dist.kernels.cpu.products import multiply_matrices
 from yolo_dist.kernels.cpu.threads import n_threads, parallel_ranges, split
-from yolo_dist.kernels.cpu.workspace import scratch
+from yolo_dist.kernels.cpu.workspace import scratch, scratch_filters
 
 _CHUNK_BYTES = 1 << 19  # of patches that a thread works on at a time, within its L2 cache
 # Of patches that all threads work on at a time: to wake them takes as long as some stretches.
@@ -18,7 +18,7 @@ def _chunk_size(n_patch, itemsize, n_bytes):
 
 
 def _pack(w):
-    packed = scratch('filters', (w.shape[0], w[0].size), w.dtype)
+    packed = scratch_filters((w.shape[0], w[0].size), w.dtype)
     parallel_ranges(lambda begin, end: kernels.pack_weights(w, packed, begin, end), len(w),
                     min_length=16)
     return packed
@@ -74,7 +74,7 @@ def backward_weights(x, gy, gw, stride, pad):
     """
     n_out, n_patch = len(gw), gw[0].size
     rows = gy.reshape(-1, n_out)
-    packed = scratch('filters', (n_out, n_patch), x.dtype)
+    packed = scratch_filters((n_out, n_patch), x.dtype)
 
     def accumulate(first, stop):
         col = scratch('col', (stop - first, n_patch), x.dtype)

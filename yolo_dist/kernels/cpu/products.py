@@ -17,9 +17,9 @@ from yolo_dist.kernels.cpu.memory import clear_values, copy_values
 
 # Two vectors of six rows are 12 sums, which with their operands fill the 16 registers of AVX2.
 _VECTOR_BYTES = 64 if binding.get_host_cpu_features().get('avx512f') else 32
-_PANEL_BYTES = 2 * _VECTOR_BYTES
+PANEL_BYTES = 2 * _VECTOR_BYTES
 _TILE_ROWS = 6
-_MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
+MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
 _MAX_ROWS = 192  # at a time: with so many steps they fill most of an L2 cache
 _PACKED_CHANNELS = 16  # at a time, for which all columns of a panel stay in the L1 cache
 _BLOCK_ROW = _MAX_ROWS + 16  # an odd number of cache lines
@@ -27,7 +27,7 @@ _BLOCK_ROW = _MAX_ROWS + 16  # an odd number of cache lines
 
 def panel_width(dtype):
     """Columns of a panel of filters, the width of a tile of the result."""
-    return _PANEL_BYTES // np.dtype(dtype).itemsize
+    return PANEL_BYTES // np.dtype(dtype).itemsize
 
 
 def _tile_product(n_rows):
@@ -159,14 +159,14 @@ def finish(y, at, bias, first, n, slope, shortcut):
 
 
 @njit(nogil=True, error_model='numpy', inline='never')
-def _multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, b0, c, c0, n_out, j, is_first,
+def multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, b0, c, c0, n_out, j, is_first,
                     edge):
     """Add the steps ``k <= s < k + n`` of a product to the rows and columns of a panel in ``c``.
 
     ``b`` holds these steps of panel ``j`` from ``b0`` on. A panel that ``c`` is too narrow for is
     computed in ``edge``.
     """
-    width = _PANEL_BYTES // x.itemsize
+    width = PANEL_BYTES // x.itemsize
     n_valid = min(width, n_out - j * width)
     at, row = c0 + top * n_out + j * width, n_out
     n_tiles = (bottom - top + _TILE_ROWS - 1) // _TILE_ROWS
@@ -206,14 +206,14 @@ def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, 
         slope (float): Of the ReLU.
         shortcut (ndarray): Flat, of the layout of ``c``; see :func:`finish`.
     """
-    n_steps, width = steps.size, _PANEL_BYTES // x.itemsize
+    n_steps, width = steps.size, PANEL_BYTES // x.itemsize
     edge = np.empty(_MAX_ROWS * width, x.dtype)
     for top in range(0, n_rows, _MAX_ROWS):
         bottom = min(n_rows, top + _MAX_ROWS)
-        for k in range(0, n_steps, _MAX_STEPS):
-            n = min(_MAX_STEPS, n_steps - k)
+        for k in range(0, n_steps, MAX_STEPS):
+            n = min(MAX_STEPS, n_steps - k)
             for j in range(begin, end):
-                _multiply_panel(x, x0, rows, top, bottom, steps, k, n, b,
+                multiply_panel(x, x0, rows, top, bottom, steps, k, n, b,
                                 b0 + (j * n_steps + k) * width, c, c0, n_out, j, k == 0, edge)
         if bias.size:
             first, last = begin * width, min(n_out, end * width)
@@ -239,20 +239,20 @@ def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
     """
     _, n_steps, n_out = b.shape
     n_rows, (begin, end) = c.shape[1], part
-    width = _PANEL_BYTES // a.itemsize
-    edge, panel = np.empty(_MAX_ROWS * width, a.dtype), np.zeros(_MAX_STEPS * width, a.dtype)
+    width = PANEL_BYTES // a.itemsize
+    edge, panel = np.empty(_MAX_ROWS * width, a.dtype), np.zeros(MAX_STEPS * width, a.dtype)
     flat_a, flat_b, flat_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
     # Values of a column lie apart by a power of two, which is one place of a cache for all.
-    block = np.empty(_MAX_STEPS * _BLOCK_ROW if is_transposed else 0, a.dtype)
+    block = np.empty(MAX_STEPS * _BLOCK_ROW if is_transposed else 0, a.dtype)
     if is_transposed:
-        rows, steps = np.arange(_MAX_ROWS), np.arange(_MAX_STEPS) * _BLOCK_ROW
+        rows, steps = np.arange(_MAX_ROWS), np.arange(MAX_STEPS) * _BLOCK_ROW
     else:
-        rows, steps = np.arange(_MAX_ROWS) * n_steps, np.arange(_MAX_STEPS)
+        rows, steps = np.arange(_MAX_ROWS) * n_steps, np.arange(MAX_STEPS)
     for plane in range(*planes):
         for top in range(begin, end, _MAX_ROWS):
             n_block = min(_MAX_ROWS, end - top)
-            for k in range(0, n_steps, _MAX_STEPS):
-                n = min(_MAX_STEPS, n_steps - k)
+            for k in range(0, n_steps, MAX_STEPS):
+                n = min(MAX_STEPS, n_steps - k)
                 if is_transposed:
                     for s in range(n):
                         copy_values(block, s * _BLOCK_ROW, flat_a,
@@ -262,7 +262,7 @@ def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
                     for s in range(n):
                         copy_values(panel, s * width, flat_b,
                                     (plane * n_steps + k + s) * n_out + j * width, n_valid)
-                    _multiply_panel(
+                    multiply_panel(
                         block if is_transposed else flat_a,
                         0 if is_transposed else (plane * n_rows + top) * n_steps + k,
                         rows, 0, n_block, steps, 0, n, panel, 0,
@@ -271,22 +271,27 @@ def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
 
 
 @kernel
-def multiply_planes(v, u, products, n_out, begin, end):
-    """``products[k] = v[k] @ u[k]`` for the planes ``begin <= k < end``.
+def multiply_planes(v, u, products, n_out, planes, panels):
+    """``products[k] = v[k] @ u[k]`` for some planes, and some panels of filters.
 
-    ``v`` is ``(planes, tiles, C)``, ``u`` ``(planes, panels, C, width)`` and ``products``
-    ``(planes, tiles, C')``.
+    Args:
+        v (ndarray): ``(planes, tiles, C)``.
+        u (ndarray): ``(planes, panels, C, width)``, those panels or more behind them.
+        products (ndarray): ``(planes, tiles, C')``.
+        n_out (int): ``C'``.
+        planes (tuple of int): First plane, and the one after the last.
+        panels (tuple of int): First panel, which is the first of ``u``, and the one after the
+            last.
     """
     _, n_tiles, n_in = v.shape
     rows, steps = np.arange(n_tiles) * n_in, np.arange(n_in)
     nothing = np.empty(0, v.dtype)
-    n_panels = u.shape[1]
-    width = u.shape[3]
+    n_panel = n_in * u.shape[3]
     flat_v, flat_u, flat_products = v.reshape(-1), u.reshape(-1), products.reshape(-1)
-    for k in range(begin, end):
+    for k in range(*planes):
         multiply(flat_v, k * n_tiles * n_in, rows, n_tiles, steps, flat_u,
-                 k * n_panels * n_in * width, flat_products, k * n_tiles * n_out, n_out,
-                 0, n_panels, nothing, v.dtype.type(1), nothing)
+                 (k * u.shape[1] - panels[0]) * n_panel, flat_products, k * n_tiles * n_out, n_out,
+                 *panels, nothing, v.dtype.type(1), nothing)
 
 
 @kernel

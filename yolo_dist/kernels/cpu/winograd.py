@@ -13,9 +13,14 @@ import math
 import numpy as np
 
 from yolo_dist.kernels.cpu import winograd_kernels as kernels
-from yolo_dist.kernels.cpu.products import multiply_matrices, multiply_planes, panel_width
+from yolo_dist.kernels.cpu.products import (
+    MAX_STEPS,
+    multiply_matrices,
+    multiply_planes,
+    panel_width,
+)
 from yolo_dist.kernels.cpu.threads import n_threads, parallel, parallel_ranges, split
-from yolo_dist.kernels.cpu.workspace import scratch
+from yolo_dist.kernels.cpu.workspace import scratch, scratch_filters
 
 _CHUNK_BYTES = 1 << 22  # transformed values that a thread works on at a time
 _MIN_CHUNK = 128  # tiles; fewer make a poor matrix product
@@ -39,21 +44,10 @@ def _cut_tiles(m, n_tiles, n_channels, itemsize):
     return split(n_tiles, -(-n_tiles // size))
 
 
-def forward(x, u, y, pad, bias, slope, shortcut):
-    """``y = leaky_relu(x * w + bias) + shortcut`` with filters of :func:`pack`.
-
-    Args:
-        x (ndarray): ``(B, H, W, C)``, contiguous.
-        u (ndarray): The filters.
-        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
-        pad (int): Zeros around ``x``.
-        bias (ndarray): ``(C',)``; with an empty one nothing follows the convolution.
-        slope (float): Of the ReLU.
-        shortcut (ndarray): Flat, as many values as ``y``, or none.
-    """
-    n_planes, n_in, n_out = len(u), x.shape[-1], y.shape[-1]
-    m = math.isqrt(n_planes) - 2
+def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
+    """Transform, ``multiply(v, products)``, and transform back."""
     n_tiles, tiles_y, tiles_x = count_tiles(y.shape, m)
+    n_planes, n_in, n_out = (m + 2) ** 2, x.shape[-1], y.shape[-1]
     chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
 
     def run(first, stop):
@@ -61,8 +55,7 @@ def forward(x, u, y, pad, bias, slope, shortcut):
         products = scratch('products', (n_planes, stop - first, n_out), x.dtype)
         parallel_ranges(lambda begin, end: kernels.transform_input(
             m, x, v, first, begin, end, tiles_y, tiles_x, pad), stop - first, min_length=16)
-        parallel_ranges(lambda begin, end: multiply_planes(v, u, products, n_out, begin, end),
-                        n_planes)
+        multiply(v, products)
         parallel_ranges(lambda begin, end: kernels.transform_output(
             m, products, y, first, begin, end, tiles_y, tiles_x, bias, slope, shortcut),
             stop - first, min_length=16)
@@ -92,13 +85,62 @@ def pack(w, scale, m, *, is_flipped=False, empty=np.empty):
     Returns:
         ndarray: ``((m + 2) ** 2, panels, C, width)``, of ``C`` or ``C'``.
     """
-    width = panel_width(w.dtype)
-    n_out, n_in = w.shape[1::-1] if is_flipped else w.shape[:2]
-    n_panels = -(-n_out // width)
-    u = empty(((m + 2) ** 2, n_panels, n_in, width), w.dtype)
+    n_panels, *panel = _shape_of_panels(w, is_flipped)
+    u = empty(((m + 2) ** 2, n_panels, *panel), w.dtype)
     parallel_ranges(lambda begin, end: kernels.pack_weights(
-        m, w, scale, u, begin, end, is_flipped), n_panels)
+        m, w, scale, u, 0, begin, end, is_flipped), n_panels)
     return u
+
+
+def _shape_of_panels(w, is_flipped):
+    n_out, n_in = w.shape[1::-1] if is_flipped else w.shape[:2]
+    width = panel_width(w.dtype)
+    return -(-n_out // width), n_in, width
+
+
+def forward(x, u, y, pad, bias, slope, shortcut):
+    """``y = leaky_relu(x * w + bias) + shortcut`` with filters of :func:`pack`.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        u (ndarray): The filters.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        pad (int): Zeros around ``x``.
+        bias (ndarray): ``(C',)``; with an empty one nothing follows the convolution.
+        slope (float): Of the ReLU.
+        shortcut (ndarray): Flat, as many values as ``y``, or none.
+    """
+    n_planes, n_panels = u.shape[:2]
+    _correlate(x, y, pad, math.isqrt(n_planes) - 2, lambda v, products: parallel_ranges(
+        lambda begin, end: multiply_planes(
+            v, u, products, products.shape[-1], (begin, end), (0, n_panels)), n_planes),
+        bias, slope, shortcut)
+
+
+def convolve(x, w, y, pad, *, is_flipped=False):
+    """``y = x * w``.
+
+    Args:
+        x (ndarray): ``(B, H, W, C)``, contiguous.
+        w (ndarray): ``(C', C, 3, 3)``, contiguous.
+        y (ndarray): ``(B, H', W', C')``, contiguous; is overwritten.
+        pad (int): Zeros around ``x``.
+        is_flipped (bool): As of :func:`pack`.
+    """
+    m, scale = tile_side(*y.shape[1:3]), np.ones(len(w), w.dtype)
+    nothing = np.empty(0, x.dtype)
+    rest = nothing, x.dtype.type(1), nothing
+    if len(_cut_tiles(m, count_tiles(y.shape, m)[0], x.shape[-1] + y.shape[-1], x.itemsize)) > 1:
+        forward(x, pack(w, scale, m, is_flipped=is_flipped, empty=scratch_filters), y, pad, *rest)
+        return
+    # Each panel of filters serves once. So it is multiplied with while it is in a cache.
+    n_panels, *panel = _shape_of_panels(w, is_flipped)
+
+    def multiply(v, products):
+        parallel_ranges(lambda begin, end: kernels.multiply_filters(
+            m, w, scale, is_flipped, v, scratch_filters((len(v), 1, *panel), w.dtype), products, begin,
+            end), n_panels)
+    _correlate(x, y, pad, m, multiply, *rest)
 
 
 def backward_data(gy, w, gx, pad):
@@ -110,10 +152,7 @@ def backward_data(gy, w, gx, pad):
         gx (ndarray): ``(B, H, W, C)``, contiguous; is overwritten.
         pad (int): Zeros around ``x`` in the forward pass.
     """
-    u = pack(w, np.ones(len(w), w.dtype), tile_side(*gx.shape[1:3]), is_flipped=True,
-             empty=lambda shape, dtype: scratch('filters', shape, dtype))
-    nothing = np.empty(0, gy.dtype)
-    forward(gy, u, gx, 2 - pad, nothing, gy.dtype.type(1), nothing)
+    convolve(gy, w, gx, 2 - pad, is_flipped=True)
 
 
 def backward_weights(x, gy, gw, pad):
@@ -129,21 +168,27 @@ def backward_weights(x, gy, gw, pad):
     n_tiles, tiles_y, tiles_x = count_tiles(gy.shape, m)
     n_planes = (m + 2) ** 2
     n_out, n_in = gw.shape[:2]
-    gu = scratch('filters', (n_planes, n_out, n_in), x.dtype)
 
-    def accumulate(first, stop):
+    def transform(first, stop):
         v = scratch('v', (n_planes, stop - first, n_in), x.dtype)
         z = scratch('products', (n_planes, stop - first, n_out), x.dtype)
 
-        def transform(begin, end):
+        def run(begin, end):
             kernels.transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad)
             kernels.transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x)
+        parallel_ranges(run, stop - first, min_length=16)
+        return v, z
 
-        parallel_ranges(transform, stop - first, min_length=16)
+    chunks = _cut_tiles(m, n_tiles, (n_in + n_out) // 2, x.itemsize)
+    if len(chunks) == 1 and n_tiles <= MAX_STEPS:
+        v, z = transform(0, n_tiles)
+        parallel_ranges(lambda begin, end: kernels.multiply_weight_gradient(
+            m, z, v, gw, begin, end), n_out, multiple=16)
+        return
+    gu = scratch_filters((n_planes, n_out, n_in), x.dtype)
+    for first, stop in chunks:
+        v, z = transform(first, stop)
         parallel_ranges(lambda begin, end: multiply_matrices(
             z, v, gu, True, first > 0, (begin, end), (0, n_out)), n_planes)
-
-    for chunk in _cut_tiles(m, n_tiles, (n_in + n_out) // 2, x.itemsize):
-        accumulate(*chunk)
     parallel_ranges(lambda begin, end: kernels.transform_weight_gradient(m, gu, gw, begin, end),
                     n_out, min_length=16)

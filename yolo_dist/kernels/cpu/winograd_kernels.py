@@ -7,7 +7,12 @@ from numba import njit
 
 from yolo_dist.kernels.cpu.jit import kernel
 from yolo_dist.kernels.cpu.memory import clear_values, copy_values
-from yolo_dist.kernels.cpu.products import finish
+from yolo_dist.kernels.cpu.products import (
+    PANEL_BYTES,
+    finish,
+    multiply_panel,
+    multiply_planes,
+)
 from yolo_dist.kernels.cpu.tile_transforms import (
     input_transform,
     large_input_transform,
@@ -20,6 +25,8 @@ from yolo_dist.kernels.cpu.tile_transforms import (
     weight_gradient_transform,
     weight_transform,
 )
+
+_FILTERS = 96  # whose planes and a panel of channels fit into an L2 cache
 
 
 def _over_channels(transform):
@@ -168,12 +175,13 @@ def transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x):
 
 
 @kernel
-def pack_weights(m, w, scale, u, begin, end, is_flipped):
+def pack_weights(m, w, scale, u, first, begin, end, is_flipped):
     """``u = G w scale G'`` as :func:`~yolo_dist.kernels.cpu.products.multiply_planes` reads it.
 
-    ``u`` is ``(planes, panels, C, width)``; for the panels ``begin <= j < end``. Columns beyond
-    the last filter are zeros. With ``is_flipped`` each filter is turned by 180 degrees first,
-    and the panels are of ``C``, as the gradient of the input needs it.
+    ``u`` is ``(planes, panels, C, width)`` from panel ``first`` on; for the panels
+    ``begin <= j < end``. Columns beyond the last filter are zeros. With ``is_flipped`` each filter
+    is turned by 180 degrees first, and the panels are of ``C``, as the gradient of the input
+    needs it.
     """
     n_filters, n_channels = w.shape[:2]
     _, n_panels, n_steps, width = u.shape
@@ -198,7 +206,64 @@ def pack_weights(m, w, scale, u, begin, end, is_flipped):
                     for k in range(9):
                         rows[k, lane] = flat[at + k] * scale[j * width + lane]
             _weight(m, rows, 0, 3 * width, width,
-                    u, (j * n_steps + s) * width, (m + 2) * plane, plane, width)
+                    u, ((j - first) * n_steps + s) * width, (m + 2) * plane, plane, width)
+
+
+@kernel
+def multiply_filters(m, w, scale, is_flipped, v, u, products, begin, end):
+    """Multiply with the panels ``begin <= j < end`` of filters, each packed when it is needed.
+
+    ``u`` is room for one, which stays in a cache; the rest is as of :func:`pack_weights` and
+    :func:`~yolo_dist.kernels.cpu.products.multiply_planes`.
+    """
+    for j in range(begin, end):
+        pack_weights(m, w, scale, u, j, j, j + 1, is_flipped)
+        multiply_planes(v, u, products, products.shape[2], (0, len(u)), (j, j + 1))
+
+
+@kernel
+def multiply_weight_gradient(m, z, v, gw, begin, end):
+    """Gradient of the filters ``begin <= o < end`` from all tiles, at most ``MAX_STEPS``.
+
+    The planes of a few filters and a panel of channels stay in a cache until they are
+    transformed.
+
+    Args:
+        m (int): Side of a tile.
+        z (ndarray): Gradient of the output, ``(planes, tiles, C')``.
+        v (ndarray): Input, ``(planes, tiles, C)``.
+        gw (ndarray): ``(C', C, 3, 3)``; is overwritten.
+        begin (int): First filter.
+        end (int): Filter after the last.
+    """
+    n_planes, n_tiles, n_out = z.shape
+    n_in = v.shape[2]
+    width = PANEL_BYTES // z.itemsize
+    row = _FILTERS + 16  # an odd number of cache lines
+    rows, steps = np.arange(_FILTERS), np.arange(n_tiles) * row
+    block = np.empty(n_planes * n_tiles * row, z.dtype)
+    products = np.empty(n_planes * _FILTERS * width, z.dtype)
+    panel, edge = np.zeros(n_tiles * width, z.dtype), np.empty(0, z.dtype)
+    taps = np.empty((9, width), z.dtype)
+    flat_z, flat_v, flat_gw = z.reshape(-1), v.reshape(-1), gw.reshape(-1)
+    for top in range(begin, end, _FILTERS):
+        n = min(_FILTERS, end - top)
+        for i in range(n_planes * n_tiles):
+            copy_values(block, i * row, flat_z, i * n_out + top, n)
+        for c in range(0, n_in, width):
+            n_valid = min(width, n_in - c)
+            for k in range(n_planes):
+                for s in range(n_tiles):
+                    copy_values(panel, s * width, flat_v, (k * n_tiles + s) * n_in + c, n_valid)
+                multiply_panel(block, k * n_tiles * row, rows, 0, n, steps, 0, n_tiles, panel, 0,
+                               products, k * _FILTERS * width, width, 0, True, edge)
+            for o in range(n):
+                _weight_gradient(m, products, o * width, (m + 2) * _FILTERS * width,
+                                 _FILTERS * width, taps, 0, 3 * width, width, width)
+                at = ((top + o) * n_in + c) * 9
+                for lane in range(n_valid):
+                    for k in range(9):
+                        flat_gw[at + lane * 9 + k] = taps[k, lane]
 
 
 @kernel

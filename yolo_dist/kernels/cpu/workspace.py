@@ -49,3 +49,8 @@ def scratch(name, shape, dtype):
         offset = -buffer.ctypes.data % 64
         buffer = buffers[name] = buffer[offset:offset + n_bytes]
     return buffer[:n_bytes].view(dtype).reshape(shape)
+
+
+def scratch_filters(shape, dtype):
+    """:func:`scratch` for filters of a layer as its kernels read them, or for their gradient."""
+    return scratch('filters', shape, dtype)
