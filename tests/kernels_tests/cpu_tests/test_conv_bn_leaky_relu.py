@@ -24,13 +24,14 @@ def build_block(dtype, *, ksize=3, stride=1, n_in=9, n_out=12):
     return block
 
 
-def results(block, x):
+def results(block, x, shortcut=None):
     """Output, gradients and statistics of one training-mode pass."""
-    x = chainer.Variable(x)
-    y = block(x)
+    x, *others = (chainer.Variable(array) for array in (x, shortcut) if array is not None)
+    y = block(x, *others)
     y.grad = np.random.default_rng(4).normal(size=y.shape).astype(y.dtype)
     y.backward()
-    return [y.array, x.grad, *(param.grad for _, param in sorted(block.namedparams())),
+    return [y.array, x.grad, *(other.grad for other in others),
+            *(param.grad for _, param in sorted(block.namedparams())),
             block.bn.avg_mean, block.bn.avg_var]
 
 
@@ -46,6 +47,21 @@ def test_block_agrees_with_chainer(ksize, stride, dtype, tolerance):
     for actual, expected in zip(*runs, strict=True):
         scale = np.abs(expected).max()
         np.testing.assert_allclose(actual / scale, expected / scale, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize('n_out', [5, 12])
+def test_shortcut_agrees_with_chainer(n_out):
+    """It is added behind the ReLU, and has the gradient of the output."""
+    rng = np.random.default_rng(0)
+    x, shortcut = rng.normal(size=(2, 9, 7, 11)), rng.normal(size=(2, n_out, 7, 11))
+    runs = []
+    for is_on in (True, False):
+        with using_cpu_backend(is_on):
+            runs.append(results(build_block('float64', n_out=n_out), x, shortcut))
+    for actual, expected in zip(*runs, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10)
+    with using_cpu_backend(True), pytest.raises(ValueError, match='does not fit'):
+        build_block('float64', n_out=n_out)(x, chainer.Variable(shortcut[:1]))
 
 
 def test_numeric_gradients():
@@ -68,10 +84,10 @@ def test_double_backward():
     x = np.random.default_rng(0).normal(size=(2, 9, 5, 4))
 
     def penalty_gradients(is_on):
-        block = build_block('float64')
+        block = build_block('float64', n_out=9)
         variable = chainer.Variable(x)
         with using_cpu_backend(is_on):
-            gx, = chainer.grad([F.sum(block(variable) ** 2)], [variable],
+            gx, = chainer.grad([F.sum(block(variable, variable * variable) ** 2)], [variable],
                                enable_double_backprop=True)
             F.sum(gx * gx).backward()
         return [variable.grad, *(param.grad for _, param in sorted(block.namedparams()))]

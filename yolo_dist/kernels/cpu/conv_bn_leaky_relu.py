@@ -31,8 +31,9 @@ def conv_bn_leaky_relu(x, conv, bn, *, slope, shortcut=None):
     is_known = is_cpu_backend_on() and _is_known(x, conv, bn)
     if is_known and not is_training and not chainer.config.enable_backprop:
         return chainer.as_variable(_infer(x.array, conv, bn, slope, shortcut))
-    y = (_train(x, conv, bn, slope) if is_known and is_training
-         else F.leaky_relu(bn(conv(x)), slope=slope))
+    if is_known and is_training:
+        return _train(x, conv, bn, slope, shortcut)
+    y = F.leaky_relu(bn(conv(x)), slope=slope)
     return y if shortcut is None else shortcut + y
 
 
@@ -41,13 +42,19 @@ def _geometry(conv):
     return get_geometry(conv.W.shape, tuple(conv.stride), tuple(conv.pad))
 
 
-def _train(x, conv, bn, slope):
+def _train(x, conv, bn, slope, shortcut):
     from yolo_dist.kernels.cpu.conv_bn_leaky_relu_function import ConvBNLeakyReLUFunction
     # A forward pass that only repeats another must not move the statistics again.
     running = (None, None) if chainer.config.in_recomputing else (bn.avg_mean, bn.avg_var)
-    return ConvBNLeakyReLUFunction(
+    function = ConvBNLeakyReLUFunction(
         _geometry(conv), eps=bn.eps, slope=slope, running_mean=running[0],
-        running_var=running[1], decay=bn.decay).apply((x, conv.W, bn.gamma, bn.beta))[0]
+        running_var=running[1], decay=bn.decay)
+    inputs = x, conv.W, bn.gamma, bn.beta
+    if shortcut is None:
+        return function.apply(inputs)[0]
+    if are_supported(x.array, chainer.as_array(shortcut)):
+        return function.apply((*inputs, shortcut))[0]
+    return shortcut + function.apply(inputs)[0]
 
 
 def _infer(x, conv, bn, slope, shortcut):

@@ -8,7 +8,7 @@ from yolo_dist.kernels.cpu.layout import channels_first, channels_last, constant
 
 
 class ConvBNLeakyReLUFunction(chainer.FunctionNode):
-    """Training-mode convolution, batch normalisation and leaky ReLU.
+    """Training-mode convolution, batch normalisation and leaky ReLU, and the sum with a shortcut.
 
     Three functions of Chainer in one, which reads each array fewer times and
     costs a third of the bookkeeping. Asked for gradients that can themselves be
@@ -21,6 +21,11 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
         running_mean (ndarray): Updated in place; ``None`` where it is not kept.
         running_var (ndarray): Updated in place.
         decay (float): Share of the old value in the running statistics.
+
+    A fifth input is a shortcut ``(B, C', H', W')``, added to the output.
+
+    Raises:
+        ValueError: If the shortcut's shape is another than the output's.
     """
 
     def __init__(self, geometry, *, eps, slope, running_mean, running_var, decay):
@@ -36,12 +41,16 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
         return 'Conv2DBNActiv'
 
     def forward(self, inputs):
-        x, w, gamma, beta = inputs
+        x, w, gamma, beta, *shortcut = inputs
         self.retain_inputs((0, 1, 2, 3))
         h = conv_algorithms.forward(x, w, self.geometry)
+        shortcut = [channels_last(array) for array in shortcut]
+        if shortcut and shortcut[0].shape != h.shape:
+            raise ValueError(f'shortcut {shortcut[0].shape} does not fit the output {h.shape}')
         mean, var = normalization.moments(h)
         inv_std = np.reciprocal(np.sqrt(var + h.dtype.type(self.eps)))
-        y = normalization.normalize(h, mean, gamma * inv_std, beta, self.slope)
+        y = normalization.normalize(
+            h, mean, gamma * inv_std, beta, self.slope, *shortcut)
         normalization.update_running_statistics(
             *self.running, mean, var, h.size // len(mean), self.decay)
         self.saved = h, mean, inv_std
@@ -50,7 +59,7 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
     def backward(self, indexes, grad_outputs):
         inputs = self.get_retained_inputs()
         if chainer.config.enable_backprop:
-            return self._differentiable_backward(inputs, indexes, grad_outputs)
+            return self._differentiable_backward(inputs, indexes, *grad_outputs)
         x, w, gamma, beta = (variable.array for variable in inputs)
         h, mean, inv_std = self.saved
         gy = channels_last(grad_outputs[0].array)
@@ -60,13 +69,13 @@ class ConvBNLeakyReLUFunction(chainer.FunctionNode):
             gx = conv_algorithms.backward_data(gh, w, x.shape, self.geometry)
         if 1 in indexes:
             gw = conv_algorithms.backward_weights(x, gh, w.shape, self.geometry)
-        gradients = gx, gw, ggamma, gbeta
+        gradients = gx, gw, ggamma, gbeta, grad_outputs[0].array
         return tuple(constant(gradients[i]) for i in indexes)
 
-    def _differentiable_backward(self, inputs, indexes, grad_outputs):
+    def _differentiable_backward(self, inputs, indexes, gy):
         x, w, gamma, beta = inputs
         h = F.convolution_2d(x, w, stride=self.geometry.stride, pad=self.geometry.pad)
         h = F.batch_normalization(h, gamma, beta, eps=self.eps)
         y = F.leaky_relu(h, slope=self.slope)
-        return chainer.grad([y], [inputs[i] for i in indexes], grad_outputs,
-                            enable_double_backprop=True)
+        gradients = chainer.grad([y], inputs, [gy], enable_double_backprop=True)
+        return [(*gradients, gy)[i] for i in indexes]

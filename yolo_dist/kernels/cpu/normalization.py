@@ -74,8 +74,8 @@ def update_running_statistics(running_mean, running_var, mean, var, n, decay):
     running_var += (1 - decay) * (n / max(n - 1., 1.)) * var
 
 
-def normalize(x, mean, scale, shift, slope):
-    """Compute ``leaky_relu((x - mean) * scale + shift)``.
+def normalize(x, mean, scale, shift, slope, shortcut=None):
+    """Compute ``leaky_relu((x - mean) * scale + shift) + shortcut``.
 
     Args:
         x (ndarray): ``(..., C)``.
@@ -83,6 +83,7 @@ def normalize(x, mean, scale, shift, slope):
         scale (ndarray): ``(C,)``.
         shift (ndarray): ``(C,)``.
         slope (float): Of the ReLU.
+        shortcut (ndarray): Like ``x``; ``None`` for nothing.
 
     Returns:
         ndarray: Like ``x``.
@@ -92,8 +93,9 @@ def normalize(x, mean, scale, shift, slope):
     y_rows = y.reshape(rows.shape)
     vectors = _tile(k, x.dtype, mean, scale, shift)
     shares = _shares(rows)
-    parallel(lambda i: kernels.normalize(rows, y_rows, *shares[i], *vectors, x.dtype.type(slope)),
-             len(shares))
+    others = np.empty((0, 0), x.dtype) if shortcut is None else shortcut.reshape(rows.shape)
+    parallel(lambda i: kernels.normalize(
+        rows, y_rows, *shares[i], *vectors, x.dtype.type(slope), others), len(shares))
     return y
 
 

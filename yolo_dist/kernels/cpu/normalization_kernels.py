@@ -18,14 +18,17 @@ def add_moments(x, begin, end, total, total_squares):
 
 
 @kernel
-def normalize(x, y, begin, end, mean, scale, shift, slope):
-    """``y = leaky_relu((x - mean) scale + shift)``; ``y`` may be ``x``."""
+def normalize(x, y, begin, end, mean, scale, shift, slope, shortcut):
+    """``y = leaky_relu((x - mean) scale + shift) + shortcut``; an empty shortcut adds nothing."""
     # By way of a row of its own: a loop is not made of vectors where it may overwrite its input.
     row = np.empty(x.shape[1], x.dtype)
     for i in range(begin, end):
         for c in range(x.shape[1]):
             z = (x[i, c] - mean[c]) * scale[c] + shift[c]
             row[c] = z if z > 0 else z * slope
+        if shortcut.size:
+            for c in range(x.shape[1]):
+                row[c] += shortcut[i, c]
         for c in range(x.shape[1]):
             y[i, c] = row[c]
 

@@ -376,8 +376,8 @@ def convolve_bands(x, jobs, strides, size, packed, y, band, begin, end, ksize, s
         shortcut (ndarray): The same.
     """
     for i in range(len(jobs)):
-        _convolve_band(x, jobs[i, 0], strides, size, packed, y, band, jobs[i, 1], jobs[i, 2], begin,
-                       end, ksize, stride, pad, bias, slope, shortcut)
+        _convolve_band(x, jobs[i, 0], strides, size, packed, y, band, jobs[i, 1], jobs[i, 2],
+                       begin, end, ksize, stride, pad, bias, slope, shortcut)
 
 
 @kernel

@@ -137,9 +137,10 @@ def convolve(x, w, y, pad, *, is_flipped=False):
     n_panels, *panel = _shape_of_panels(w, is_flipped)
 
     def multiply(v, products):
-        parallel_ranges(lambda begin, end: kernels.multiply_filters(
-            m, w, scale, is_flipped, v, scratch_filters((len(v), 1, *panel), w.dtype), products, begin,
-            end), n_panels)
+        def run(begin, end):
+            u = scratch_filters((len(v), 1, *panel), w.dtype)
+            kernels.multiply_filters(m, w, scale, is_flipped, v, u, products, begin, end)
+        parallel_ranges(run, n_panels)
     _correlate(x, y, pad, m, multiply, *rest)
 
 
@@ -186,9 +187,12 @@ def backward_weights(x, gy, gw, pad):
             m, z, v, gw, begin, end), n_out, multiple=16)
         return
     gu = scratch_filters((n_planes, n_out, n_in), x.dtype)
-    for first, stop in chunks:
+
+    def accumulate(first, stop):
         v, z = transform(first, stop)
         parallel_ranges(lambda begin, end: multiply_matrices(
             z, v, gu, True, first > 0, (begin, end), (0, n_out)), n_planes)
+    for chunk in chunks:
+        accumulate(*chunk)
     parallel_ranges(lambda begin, end: kernels.transform_weight_gradient(m, gu, gw, begin, end),
                     n_out, min_length=16)
