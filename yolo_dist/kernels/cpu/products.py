@@ -276,7 +276,8 @@ def multiply_planes(v, u, products, n_out, planes, panels):
 
     Args:
         v (ndarray): ``(planes, tiles, C)``.
-        u (ndarray): ``(planes, panels, C, width)``, those panels or more behind them.
+        u (ndarray): ``(planes, panels, C, width)``, those panels or more behind them; one panel
+            may have room behind it.
         products (ndarray): ``(planes, tiles, C')``.
         n_out (int): ``C'``.
         planes (tuple of int): First plane, and the one after the last.
@@ -286,11 +287,11 @@ def multiply_planes(v, u, products, n_out, planes, panels):
     _, n_tiles, n_in = v.shape
     rows, steps = np.arange(n_tiles) * n_in, np.arange(n_in)
     nothing = np.empty(0, v.dtype)
-    n_panel = n_in * u.shape[3]
+    plane, n_panel = u[0].size, n_in * u.shape[3]
     flat_v, flat_u, flat_products = v.reshape(-1), u.reshape(-1), products.reshape(-1)
     for k in range(*planes):
         multiply(flat_v, k * n_tiles * n_in, rows, n_tiles, steps, flat_u,
-                 (k * u.shape[1] - panels[0]) * n_panel, flat_products, k * n_tiles * n_out, n_out,
+                 k * plane - panels[0] * n_panel, flat_products, k * n_tiles * n_out, n_out,
                  *panels, nothing, v.dtype.type(1), nothing)
 
 
@@ -390,13 +391,14 @@ def pack(w, scale, packed, begin, end):
     _, n_steps, width = packed.shape
     flat_w, flat_packed, n_taps = w.reshape(-1), packed.reshape(-1), kh * kw
     for j in range(begin, end):
+        n_valid = min(width, n_out - j * width)
+        if n_valid < width:
+            clear_values(packed, j * n_steps * width, n_steps * width)
         for first in range(0, n_in, _PACKED_CHANNELS):
             n = min(_PACKED_CHANNELS, n_in - first)
-            for lane in range(width):
-                o = j * width + lane
-                to = (j * n_steps + first) * width + lane
-                at = (o * n_in + first) * n_taps
+            for k in range(n_taps):
                 for c in range(n):
-                    for k in range(n_taps):
-                        flat_packed[to + (k * n_in + c) * width] = (
-                            flat_w[at + c * n_taps + k] * scale[o] if o < n_out else 0)
+                    column = flat_packed[(j * n_steps + k * n_in + first + c) * width:]
+                    taps = flat_w[(j * width * n_in + first + c) * n_taps + k:]
+                    for lane in range(n_valid):
+                        column[lane] = taps[lane * n_in * n_taps] * scale[j * width + lane]

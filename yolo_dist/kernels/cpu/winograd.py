@@ -134,11 +134,12 @@ def convolve(x, w, y, pad, *, is_flipped=False):
         forward(x, pack(w, scale, m, is_flipped=is_flipped, empty=scratch_filters), y, pad, *rest)
         return
     # Each panel of filters serves once. So it is multiplied with while it is in a cache.
-    n_panels, *panel = _shape_of_panels(w, is_flipped)
+    n_panels, n_steps, width = _shape_of_panels(w, is_flipped)
 
     def multiply(v, products):
         def run(begin, end):
-            u = scratch_filters((len(v), 1, *panel), w.dtype)
+            # One row more: planes a power of two apart would share one place of a cache.
+            u = scratch_filters((len(v), 1, n_steps + 1, width), w.dtype)
             kernels.multiply_filters(m, w, scale, is_flipped, v, u, products, begin, end)
         parallel_ranges(run, n_panels)
     _correlate(x, y, pad, m, multiply, *rest)

@@ -178,33 +178,36 @@ def transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x):
 def pack_weights(m, w, scale, u, first, begin, end, is_flipped):
     """``u = G w scale G'`` as :func:`~yolo_dist.kernels.cpu.products.multiply_planes` reads it.
 
-    ``u`` is ``(planes, panels, C, width)`` from panel ``first`` on; for the panels
+    ``u`` is ``(planes, panels, C, width)`` from panel ``first`` on, or has one panel and room
+    behind it; for the panels
     ``begin <= j < end``. Columns beyond the last filter are zeros. With ``is_flipped`` each filter
     is turned by 180 degrees first, and the panels are of ``C``, as the gradient of the input
     needs it.
     """
     n_filters, n_channels = w.shape[:2]
-    _, n_panels, n_steps, width = u.shape
-    n_columns = n_channels if is_flipped else n_filters
-    plane = n_panels * n_steps * width
+    n_columns, n_steps = (n_channels, n_filters) if is_flipped else (n_filters, n_channels)
+    _, n_panels, n_rows, width = u.shape
+    plane = n_panels * n_rows * width
     flat = w.reshape(-1)
     rows = np.zeros((9, width), w.dtype)
     for j in range(begin, end):
         n_valid = min(width, n_columns - j * width)
-        for lane in range(n_valid, width):
-            for k in range(9):
-                rows[k, lane] = 0
+        for k in range(9):
+            rows[k, n_valid:] = 0
         for s in range(n_steps):
+            # Of the first filter; the next ones follow at a stride.
             if is_flipped:
-                at = (s * n_channels + j * width) * 9
-                for lane in range(n_valid):
-                    for k in range(9):
-                        rows[8 - k, lane] = flat[at + lane * 9 + k] * scale[s]
+                at, stride = (s * n_channels + j * width) * 9, 9
             else:
+                at, stride = (j * width * n_channels + s) * 9, n_channels * 9
+            for k in range(9):
+                row, taps = rows[8 - k if is_flipped else k], flat[at + k:]
                 for lane in range(n_valid):
-                    at = ((j * width + lane) * n_channels + s) * 9
-                    for k in range(9):
-                        rows[k, lane] = flat[at + k] * scale[j * width + lane]
+                    row[lane] = taps[lane * stride]
+            for lane in range(n_valid):
+                factor = scale[s if is_flipped else j * width + lane]
+                for k in range(9):
+                    rows[k, lane] *= factor
             _weight(m, rows, 0, 3 * width, width,
                     u, ((j - first) * n_steps + s) * width, (m + 2) * plane, plane, width)
 
