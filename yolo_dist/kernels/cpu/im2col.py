@@ -54,9 +54,11 @@ def backward_data(gy, w, gx, stride, pad):
             part = gy[first:stop, top:bottom]
             col = scratch('col', (*part.shape[:3], n_patch), gy.dtype)
             if part.size:
-                rows = np.ascontiguousarray(part).reshape(1, -1, n_out)
-                multiply_matrices(rows, packed[None], col.reshape(1, -1, n_patch), False, False,
-                                  (0, 1), (0, rows.shape[1]))
+                n_rows = part.size // n_out
+                multiply_matrices(
+                    np.ascontiguousarray(part).reshape(1, -1), packed.reshape(1, -1),
+                    col.reshape(1, -1), (n_rows, n_out, n_patch), False, False, (0, 1),
+                    (0, n_rows))
             kernels.col2im(col, gx, first, begin, end, top, bottom - top, out_width,
                            *w.shape[2:], *stride, *pad)
     parallel_ranges(run, len(jobs))

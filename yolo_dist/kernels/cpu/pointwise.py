@@ -20,8 +20,8 @@ def multiply(a, b, c, *, is_transposed, is_sum=False):
         is_sum (bool): Whether the product is added to what is in ``c``.
     """
     parallel_ranges(lambda begin, end: multiply_matrices(
-        a[None], b[None], c[None], is_transposed, is_sum, (0, 1), (begin, end)), len(c),
-        multiple=_MIN_ROWS)
+        a.reshape(1, -1), b.reshape(1, -1), c.reshape(1, -1), (len(c), *b.shape), is_transposed,
+        is_sum, (0, 1), (begin, end)), len(c), multiple=_MIN_ROWS)
 
 
 def backward_data(gy, w, gx):

@@ -22,7 +22,10 @@ _TILE_ROWS = 6
 MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
 _MAX_ROWS = 192  # at a time: with so many steps they fill most of an L2 cache
 _PACKED_CHANNELS = 16  # at a time, for which all columns of a panel stay in the L1 cache
-_BLOCK_ROW = _MAX_ROWS + 16  # an odd number of cache lines
+# Values between rows or planes that are read side by side: a power of two apart they would share
+# one place of a cache.
+GAP = 16
+_BLOCK_ROW = _MAX_ROWS + GAP
 
 
 def panel_width(dtype):
@@ -222,27 +225,26 @@ def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, 
 
 
 @kernel
-def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
+def multiply_matrices(a, b, c, size, is_transposed, is_sum, planes, part):
     """``c[k] = a[k] @ b[k]``, or ``a[k].T @ b[k]``, for some planes and rows of ``c``.
 
     A panel of ``b`` is copied, for all rows of ``a`` that stay in the cache.
 
     Args:
-        a (ndarray): ``(planes, rows, steps)``, or ``(planes, steps, rows)``; contiguous like the
-            others.
-        b (ndarray): ``(planes, steps, columns)``.
-        c (ndarray): ``(planes, rows, columns)``.
+        a (ndarray): ``(planes, values)``: in each the values of ``(rows, steps)`` or ``(steps,
+            rows)``, and room behind them.
+        b (ndarray): The same, of ``(steps, columns)``.
+        c (ndarray): The same, of ``(rows, columns)``.
+        size (tuple of int): Rows, steps and columns.
         is_transposed (bool): Whether ``a`` is.
         is_sum (bool): Whether the product is added to what is in ``c``.
         planes (tuple of int): First plane, and the one after the last.
         part (tuple of int): First row, and the one after the last.
     """
-    _, n_steps, n_out = b.shape
-    n_rows, (begin, end) = c.shape[1], part
+    (n_rows, n_steps, n_out), (begin, end) = size, part
     width = PANEL_BYTES // a.itemsize
     edge, panel = np.empty(_MAX_ROWS * width, a.dtype), np.zeros(MAX_STEPS * width, a.dtype)
     flat_a, flat_b, flat_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
-    # Values of a column lie apart by a power of two, which is one place of a cache for all.
     block = np.empty(MAX_STEPS * _BLOCK_ROW if is_transposed else 0, a.dtype)
     if is_transposed:
         rows, steps = np.arange(_MAX_ROWS), np.arange(MAX_STEPS) * _BLOCK_ROW
@@ -256,42 +258,42 @@ def multiply_matrices(a, b, c, is_transposed, is_sum, planes, part):
                 if is_transposed:
                     for s in range(n):
                         copy_values(block, s * _BLOCK_ROW, flat_a,
-                                    (plane * n_steps + k + s) * n_rows + top, n_block)
+                                    plane * a.shape[1] + (k + s) * n_rows + top, n_block)
                 for j in range((n_out + width - 1) // width):
                     n_valid = min(width, n_out - j * width)
                     for s in range(n):
                         copy_values(panel, s * width, flat_b,
-                                    (plane * n_steps + k + s) * n_out + j * width, n_valid)
+                                    plane * b.shape[1] + (k + s) * n_out + j * width, n_valid)
                     multiply_panel(
                         block if is_transposed else flat_a,
-                        0 if is_transposed else (plane * n_rows + top) * n_steps + k,
+                        0 if is_transposed else plane * a.shape[1] + top * n_steps + k,
                         rows, 0, n_block, steps, 0, n, panel, 0,
-                        flat_c, (plane * n_rows + top) * n_out, n_out, j,
+                        flat_c, plane * c.shape[1] + top * n_out, n_out, j,
                         k == 0 and not is_sum, edge)
 
 
 @kernel
-def multiply_planes(v, u, products, n_out, planes, panels):
+def multiply_planes(v, u, products, size, planes, panels):
     """``products[k] = v[k] @ u[k]`` for some planes, and some panels of filters.
 
     Args:
-        v (ndarray): ``(planes, tiles, C)``.
+        v (ndarray): ``(planes, values)``: in each those of ``(tiles, C)``, and room behind them.
         u (ndarray): ``(planes, panels, C, width)``, those panels or more behind them; one panel
             may have room behind it.
-        products (ndarray): ``(planes, tiles, C')``.
-        n_out (int): ``C'``.
+        products (ndarray): The same, of ``(tiles, C')``.
+        size (tuple of int): Tiles, ``C`` and ``C'``.
         planes (tuple of int): First plane, and the one after the last.
         panels (tuple of int): First panel, which is the first of ``u``, and the one after the
             last.
     """
-    _, n_tiles, n_in = v.shape
+    n_tiles, n_in, n_out = size
     rows, steps = np.arange(n_tiles) * n_in, np.arange(n_in)
     nothing = np.empty(0, v.dtype)
     plane, n_panel = u[0].size, n_in * u.shape[3]
     flat_v, flat_u, flat_products = v.reshape(-1), u.reshape(-1), products.reshape(-1)
     for k in range(*planes):
-        multiply(flat_v, k * n_tiles * n_in, rows, n_tiles, steps, flat_u,
-                 k * plane - panels[0] * n_panel, flat_products, k * n_tiles * n_out, n_out,
+        multiply(flat_v, k * v.shape[1], rows, n_tiles, steps, flat_u,
+                 k * plane - panels[0] * n_panel, flat_products, k * products.shape[1], n_out,
                  *panels, nothing, v.dtype.type(1), nothing)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from yolo_dist.kernels.cpu import winograd_kernels as kernels
 from yolo_dist.kernels.cpu.products import (
+    GAP,
     MAX_STEPS,
     multiply_matrices,
     multiply_planes,
@@ -45,17 +46,17 @@ def _cut_tiles(m, n_tiles, n_channels, itemsize):
 
 
 def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
-    """Transform, ``multiply(v, products)``, and transform back."""
+    """Transform, ``multiply(v, products, size)``, and transform back."""
     n_tiles, tiles_y, tiles_x = count_tiles(y.shape, m)
     n_planes, n_in, n_out = (m + 2) ** 2, x.shape[-1], y.shape[-1]
     chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
 
     def run(first, stop):
-        v = scratch('v', (n_planes, stop - first, n_in), x.dtype)
-        products = scratch('products', (n_planes, stop - first, n_out), x.dtype)
+        v, products = (scratch(name, (n_planes, (stop - first) * n + GAP), x.dtype)
+                       for name, n in (('v', n_in), ('products', n_out)))
         parallel_ranges(lambda begin, end: kernels.transform_input(
             m, x, v, first, begin, end, tiles_y, tiles_x, pad), stop - first, min_length=16)
-        multiply(v, products)
+        multiply(v, products, (stop - first, n_in, n_out))
         parallel_ranges(lambda begin, end: kernels.transform_output(
             m, products, y, first, begin, end, tiles_y, tiles_x, bias, slope, shortcut),
             stop - first, min_length=16)
@@ -111,9 +112,9 @@ def forward(x, u, y, pad, bias, slope, shortcut):
         shortcut (ndarray): Flat, as many values as ``y``, or none.
     """
     n_planes, n_panels = u.shape[:2]
-    _correlate(x, y, pad, math.isqrt(n_planes) - 2, lambda v, products: parallel_ranges(
-        lambda begin, end: multiply_planes(
-            v, u, products, products.shape[-1], (begin, end), (0, n_panels)), n_planes),
+    _correlate(x, y, pad, math.isqrt(n_planes) - 2, lambda v, products, size: parallel_ranges(
+        lambda begin, end: multiply_planes(v, u, products, size, (begin, end), (0, n_panels)),
+        n_planes),
         bias, slope, shortcut)
 
 
@@ -136,11 +137,11 @@ def convolve(x, w, y, pad, *, is_flipped=False):
     # Each panel of filters serves once. So it is multiplied with while it is in a cache.
     n_panels, n_steps, width = _shape_of_panels(w, is_flipped)
 
-    def multiply(v, products):
+    def multiply(v, products, size):
         def run(begin, end):
-            # One row more: planes a power of two apart would share one place of a cache.
+            # One row more for the same reason as the gap between planes.
             u = scratch_filters((len(v), 1, n_steps + 1, width), w.dtype)
-            kernels.multiply_filters(m, w, scale, is_flipped, v, u, products, begin, end)
+            kernels.multiply_filters(m, w, scale, is_flipped, v, u, products, size, begin, end)
         parallel_ranges(run, n_panels)
     _correlate(x, y, pad, m, multiply, *rest)
 
@@ -172,8 +173,8 @@ def backward_weights(x, gy, gw, pad):
     n_out, n_in = gw.shape[:2]
 
     def transform(first, stop):
-        v = scratch('v', (n_planes, stop - first, n_in), x.dtype)
-        z = scratch('products', (n_planes, stop - first, n_out), x.dtype)
+        v, z = (scratch(name, (n_planes, (stop - first) * n + GAP), x.dtype)
+                for name, n in (('v', n_in), ('products', n_out)))
 
         def run(begin, end):
             kernels.transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad)
@@ -185,14 +186,15 @@ def backward_weights(x, gy, gw, pad):
     if len(chunks) == 1 and n_tiles <= MAX_STEPS:
         v, z = transform(0, n_tiles)
         parallel_ranges(lambda begin, end: kernels.multiply_weight_gradient(
-            m, z, v, gw, begin, end), n_out, multiple=16)
+            m, z, v, gw, n_tiles, begin, end), n_out, multiple=16)
         return
-    gu = scratch_filters((n_planes, n_out, n_in), x.dtype)
+    gu = scratch_filters((n_planes, n_out * n_in + GAP), x.dtype)
 
     def accumulate(first, stop):
         v, z = transform(first, stop)
         parallel_ranges(lambda begin, end: multiply_matrices(
-            z, v, gu, True, first > 0, (begin, end), (0, n_out)), n_planes)
+            z, v, gu, (n_out, stop - first, n_in), True, first > 0, (begin, end), (0, n_out)),
+            n_planes)
     for chunk in chunks:
         accumulate(*chunk)
     parallel_ranges(lambda begin, end: kernels.transform_weight_gradient(m, gu, gw, begin, end),

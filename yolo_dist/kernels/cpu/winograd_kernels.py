@@ -8,6 +8,7 @@ from numba import njit
 from yolo_dist.kernels.cpu.jit import kernel
 from yolo_dist.kernels.cpu.memory import clear_values, copy_values
 from yolo_dist.kernels.cpu.products import (
+    GAP,
     PANEL_BYTES,
     finish,
     multiply_panel,
@@ -87,10 +88,14 @@ def _next(b, ty, tx, tiles_y, tiles_x):
 
 @kernel
 def transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad):
-    """``v[k, i] = B' d B`` for the tiles ``first + i`` of ``x``, ``begin <= i < end``."""
+    """``v[k, i] = B' d B`` for the tiles ``first + i`` of ``x``, ``begin <= i < end``.
+
+    ``v`` and its like are ``(planes, values)``: in each plane the channels of one tile after the
+    other, and room behind them.
+    """
     _, height, width, n_channels = x.shape
     side = m + 2
-    plane = v.shape[1] * n_channels
+    plane = v.shape[1]
     patch = np.empty((side, side, n_channels), x.dtype)
     b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
     for i in range(begin, end):
@@ -122,7 +127,7 @@ def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x, bias, 
     _, height, width, n_channels = y.shape
     flat_y = y.reshape(-1)
     side = m + 2
-    plane = products.shape[1] * n_channels
+    plane = products.shape[1]
     patch = np.empty((m, m, n_channels), y.dtype)
     b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
     for i in range(begin, end):
@@ -151,7 +156,7 @@ def transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x):
     """``z[k, i] = A gy A'``, the adjoint of :func:`transform_output`."""
     _, height, width, n_channels = gy.shape
     side = m + 2
-    plane = z.shape[1] * n_channels
+    plane = z.shape[1]
     patch = np.empty((m, m, n_channels), gy.dtype)
     b, ty, tx = _locate(first + begin, tiles_y, tiles_x)
     for i in range(begin, end):
@@ -213,7 +218,7 @@ def pack_weights(m, w, scale, u, first, begin, end, is_flipped):
 
 
 @kernel
-def multiply_filters(m, w, scale, is_flipped, v, u, products, begin, end):
+def multiply_filters(m, w, scale, is_flipped, v, u, products, size, begin, end):
     """Multiply with the panels ``begin <= j < end`` of filters, each packed when it is needed.
 
     ``u`` is room for one, which stays in a cache; the rest is as of :func:`pack_weights` and
@@ -221,11 +226,11 @@ def multiply_filters(m, w, scale, is_flipped, v, u, products, begin, end):
     """
     for j in range(begin, end):
         pack_weights(m, w, scale, u, j, j, j + 1, is_flipped)
-        multiply_planes(v, u, products, products.shape[2], (0, len(u)), (j, j + 1))
+        multiply_planes(v, u, products, size, (0, len(u)), (j, j + 1))
 
 
 @kernel
-def multiply_weight_gradient(m, z, v, gw, begin, end):
+def multiply_weight_gradient(m, z, v, gw, n_tiles, begin, end):
     """Gradient of the filters ``begin <= o < end`` from all tiles, at most ``MAX_STEPS``.
 
     The planes of a few filters and a panel of channels stay in a cache until they are
@@ -233,36 +238,40 @@ def multiply_weight_gradient(m, z, v, gw, begin, end):
 
     Args:
         m (int): Side of a tile.
-        z (ndarray): Gradient of the output, ``(planes, tiles, C')``.
-        v (ndarray): Input, ``(planes, tiles, C)``.
+        z (ndarray): Transformed gradient of the output, see :func:`transform_input`.
+        v (ndarray): Transformed input.
         gw (ndarray): ``(C', C, 3, 3)``; is overwritten.
+        n_tiles (int): How many.
         begin (int): First filter.
         end (int): Filter after the last.
     """
-    n_planes, n_tiles, n_out = z.shape
-    n_in = v.shape[2]
+    n_planes = len(z)
+    n_out, n_in = gw.shape[:2]
     width = PANEL_BYTES // z.itemsize
-    row = _FILTERS + 16  # an odd number of cache lines
+    row = _FILTERS + GAP
     rows, steps = np.arange(_FILTERS), np.arange(n_tiles) * row
     block = np.empty(n_planes * n_tiles * row, z.dtype)
-    products = np.empty(n_planes * _FILTERS * width, z.dtype)
+    plane = _FILTERS * width + GAP
+    products = np.empty(n_planes * plane, z.dtype)
     panel, edge = np.zeros(n_tiles * width, z.dtype), np.empty(0, z.dtype)
     taps = np.empty((9, width), z.dtype)
     flat_z, flat_v, flat_gw = z.reshape(-1), v.reshape(-1), gw.reshape(-1)
     for top in range(begin, end, _FILTERS):
         n = min(_FILTERS, end - top)
-        for i in range(n_planes * n_tiles):
-            copy_values(block, i * row, flat_z, i * n_out + top, n)
+        for k in range(n_planes):
+            for s in range(n_tiles):
+                copy_values(block, (k * n_tiles + s) * row,
+                            flat_z, k * z.shape[1] + s * n_out + top, n)
         for c in range(0, n_in, width):
             n_valid = min(width, n_in - c)
             for k in range(n_planes):
                 for s in range(n_tiles):
-                    copy_values(panel, s * width, flat_v, (k * n_tiles + s) * n_in + c, n_valid)
+                    copy_values(panel, s * width, flat_v, k * v.shape[1] + s * n_in + c, n_valid)
                 multiply_panel(block, k * n_tiles * row, rows, 0, n, steps, 0, n_tiles, panel, 0,
-                               products, k * _FILTERS * width, width, 0, True, edge)
+                               products, k * plane, width, 0, True, edge)
             for o in range(n):
-                _weight_gradient(m, products, o * width, (m + 2) * _FILTERS * width,
-                                 _FILTERS * width, taps, 0, 3 * width, width, width)
+                _weight_gradient(m, products, o * width, (m + 2) * plane, plane,
+                                 taps, 0, 3 * width, width, width)
                 at = ((top + o) * n_in + c) * 9
                 for lane in range(n_valid):
                     for k in range(9):
@@ -272,8 +281,7 @@ def multiply_weight_gradient(m, z, v, gw, begin, end):
 @kernel
 def transform_weight_gradient(m, gu, gw, begin, end):
     """``gw[o] = G' gu[:, o] G``, the adjoint of :func:`pack_weights`."""
-    n_out, n_in = gw.shape[:2]
-    plane = n_out * n_in
+    n_in, plane = gw.shape[1], gu.shape[1]
     flat = gw.reshape(-1)
     rows = np.empty((9, n_in), gw.dtype)
     for o in range(begin, end):
