@@ -57,6 +57,7 @@ setup(
         'tensorboard': ['tensorboardX>=2.6,<3'],
         'quickstart': ['scikit-image>=0.20', 'scikit-learn>=1.2'],
         'test': ['onnx>=1.16', 'onnxruntime>=1.20', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6'],
-        'bench': ['torch==2.13.0', 'onnx>=1.16', 'onnxruntime>=1.20', 'openvino>=2025'],
+        'bench': ['torch==2.13.0', 'torchvision==0.28.0', 'onnx>=1.16', 'onnxruntime>=1.20',
+                  'openvino>=2025'],
     },
 )

@@ -1,6 +1,10 @@
 """The benchmark's figures, not their size."""
+import importlib.util
 import json
+import os
 import pathlib
+import shutil
+import signal
 import sys
 import time
 import types
@@ -16,6 +20,7 @@ from yolo_dist.benchmarks import (
     gpu,
     gpu_record,
     input_files,
+    job,
     peers,
     timing,
     workloads,
@@ -92,6 +97,8 @@ def test_roofline_counts_what_a_step_needs(input_size, needed, training, n_passe
     (['train', '--dtype', 'tf32'], 'is for a GPU: give its number by --device'),
     (['input', '--task', 'segmentation'], "invalid choice: 'segmentation'"),
     (['input', '--data', 'yolo_dist/functions'], 'no JPEG in it'),
+    (['job', '--model', 'yolo_v3'], "invalid choice: 'yolo_v3'"),
+    (['job', '--data', 'yolo_dist/functions'], 'no JPEG in it'),
     ([], 'COMMAND')])
 def test_bad_input(arguments, message):
     """Errors name what was found and what was expected."""
@@ -105,6 +112,9 @@ def test_against_torch_without_torch(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(InputError, match="extra 'bench'"):
         bench.main(['train', '--against', 'torch'])
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: name == 'torch' or None)
+    with pytest.raises(InputError, match="torchvision is not installed.*extra 'bench'"):
+        bench.main(['job', '--against', 'torch'])
 
 
 def test_infer_against_onnxruntime(tmp_path, monkeypatch):
@@ -346,3 +356,144 @@ def test_loader_processes_are_measured(python, tmp_path):
     assert done.returncode == 0, done.stderr
     figures = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert float(figures['classification_images_per_second_of_1_loaders']) > 0
+
+
+@pytest.fixture
+def job_command(tmp_path):
+    """A small job as arguments of Python, and the empty folder of its temporary files."""
+    folder, data = tmp_path / 'temporary', tmp_path / 'data'
+    folder.mkdir()
+    data.mkdir()
+    for i in range(3):  # of one colour they would be all the same to batch normalisation
+        cv2.imwrite(str(data / f'{i}.jpg'), np.random.randint(0, 256, (60, 90, 3), np.uint8))
+    return ['-m', 'yolo_dist.bench', 'job', *SMALL, '--data', data, '--iterations'], folder
+
+
+def processes_of(folder):
+    """Processes that have `folder` as their place of temporary files."""
+    found = []
+    for path in pathlib.Path('/proc').glob('[0-9]*/environ'):
+        try:
+            if f'TMPDIR={folder}'.encode() in path.read_bytes().split(b'\0'):
+                found.append(path.parent.name)
+        except OSError:  # it has ended
+            pass
+    return found
+
+
+def figures_of(done):
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+
+
+def test_a_whole_job_is_measured(python, job_command):
+    """Two processes train from files; speed and parts fit each other, and nothing is left."""
+    command, folder = job_command
+    figures = figures_of(python(*command, '4', env={'TMPDIR': str(folder)}))
+    assert (figures['processes'], figures['threads'], figures['n_images']) == ('2', '1', '3')
+    milliseconds = float(figures['milliseconds'])
+    assert float(figures['images_per_second']) == pytest.approx(2 * 2e3 / milliseconds, rel=0.01)
+    assert float(figures['input_milliseconds']) >= 0
+    for part in ('forward_backward', 'allreduce', 'update'):
+        assert float(figures[f'{part}_milliseconds']) > 0
+    assert not list(folder.iterdir()) and not processes_of(folder)
+
+
+def test_a_job_of_pytorch_is_measured(python, job_command):
+    """The program that the next test replaces, where what it needs is installed."""
+    if not all(map(importlib.util.find_spec, ('torch', 'torchvision'))):
+        pytest.skip('needs torch and torchvision')
+    command, folder = job_command
+    figures = figures_of(python(*command, '4', '--against', 'torch', env={'TMPDIR': str(folder)}))
+    assert float(figures['torch_milliseconds']) > 0 < float(figures['times_as_fast_as_torch'])
+    assert not list(folder.glob('tmp*')) and not processes_of(folder)
+
+
+@pytest.fixture
+def double_of_torch(tmp_path, monkeypatch):
+    """PyTorch's job is a program of the test; ours has taken 0.1, 0.2, ... s an iteration."""
+    rounds = iter(range(1, 9))
+
+    def run_ours(*_):
+        seconds = next(rounds) / 10
+        return {'seconds_per_iteration': {'median': seconds}, 'phase_seconds': {
+            'input': 0., 'forward_backward': .7 * seconds, 'allreduce': .2 * seconds,
+            'update': .1 * seconds}}
+
+    def create(text):
+        program = tmp_path / 'double.py'
+        program.write_text(text)
+        monkeypatch.setattr(job, '_TORCH_JOB', [str(program)])
+    monkeypatch.setattr(job, '_run_ours', run_ours)
+    monkeypatch.setattr(job, 'check_peer', lambda *names: None)
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    return create
+
+
+def test_a_job_is_set_beside_that_of_pytorch(double_of_torch, tmp_path):
+    """On the same files, round by round, without the first iterations."""
+    double_of_torch(
+        'import json, pathlib, sys\n'
+        'given = json.loads(sys.argv[1])\n'
+        'classes = list(pathlib.Path(given["data"]).iterdir())\n'
+        'assert len(classes) == given["n_class"] == 1000\n'
+        'assert sum(len(list(path.iterdir())) for path in classes) == 2 * 7 * 80\n'
+        'assert (given["processes"], given["batch"], given["n_iterations"]) == (2, 7, 80)\n'
+        'print("a line of a library")\n'
+        'print(json.dumps(5 * [99.] + 38 * [.4] + 37 * [.6]))\n')
+    path = tmp_path / 'figures.json'
+    bench.main(['job', *SMALL[:4], '--batch', '7', '--iterations', '75', '--repeats', '3',
+                '--against', 'torch', '--json', str(path)])
+    figures = json.loads(path.read_text())
+    assert figures['images_per_second'] == pytest.approx(2 * 7 / .2)
+    assert figures['allreduce_milliseconds'] == pytest.approx(40)
+    assert figures['torch_milliseconds'] == 400
+    assert figures['torch_images_per_second'] == 35
+    # In the rounds 4, 2 and 4 / 3.
+    assert figures['times_as_fast_as_torch'] == pytest.approx(2)
+    assert not list(tmp_path.glob('tmp*'))
+
+
+def test_a_job_of_pytorch_that_fails_is_reported(double_of_torch, tmp_path):
+    """With its last lines, and the files are removed."""
+    double_of_torch('raise SystemExit("address in use")')
+    with pytest.raises(InputError, match='double.py.*ended with status 1(.|\n)*address in use'):
+        bench.main(['job', *SMALL, '--against', 'torch'])
+    assert not list(tmp_path.glob('tmp*'))
+
+
+def test_a_job_of_ours_that_fails_is_reported(python, job_command):
+    """What training says of its data reaches the user, without a traceback."""
+    command, folder = job_command
+    pathlib.Path(command[command.index('--data') + 1], '1.jpg').write_text('no picture')
+    done = python(*command, '4', env={'TMPDIR': str(folder)})
+    assert done.returncode == 2
+    assert 'yolo_dist.train' in done.stderr and '000001.jpg' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not list(folder.iterdir()) and not processes_of(folder)
+
+
+def test_a_job_without_mpiexec(monkeypatch, tmp_path):
+    """The error says what to install."""
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'python'))
+    monkeypatch.setattr(shutil, 'which', lambda name: None)
+    with pytest.raises(InputError, match="extra 'mpi'"):
+        bench.main(['job'])
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_is_stopped_leaves_nothing(start, job_command, number):
+    """Neither processes nor files, whichever way it is asked to end."""
+    command, folder = job_command
+    process = start(*command, '2000', env={'TMPDIR': str(folder)})
+    end = time.monotonic() + 120
+    while not list(folder.glob('*/results0/job/status.json')):
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (130, '', 'interrupted\n')
+    assert not list(folder.iterdir())
+    while processes_of(folder):  # loaders, which end when they see that nobody is there
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -9,6 +9,7 @@ from yolo_dist.benchmarks import workloads
 from yolo_dist.benchmarks.evaluation import measure_evaluation
 from yolo_dist.benchmarks.gpu_record import RECORD, record_gpu
 from yolo_dist.benchmarks.input_pipeline import INPUT_SIZE_PX, measure_input
+from yolo_dist.benchmarks.job import measure_job
 from yolo_dist.benchmarks.network import measure_network
 from yolo_dist.command_line import Parser, number, positive_count, positive_number, run_serial
 from yolo_dist.environment import environment
@@ -68,6 +69,7 @@ def parse_arguments(argv=None):
         if name in ('train', 'infer', 'loss'):
             _add_gpu_arguments(command)
     _add_input_command(commands)
+    _add_job_command(commands)
     text = "VOC's metric on synthetic detections of as many images as VOC2007 test has"
     _add_common_arguments(commands.add_parser('evaluate', help=text, description=text))
     _add_gpu_command(commands)
@@ -107,9 +109,37 @@ def _add_input_command(commands):
     _add_common_arguments(command)
 
 
+def _add_job_command(commands):
+    text = ('a whole job of a classifier, from JPEG files to moved weights, by processes of one '
+            'thread each')
+    command = commands.add_parser('job', help=text, description=text)
+    command.add_argument('--model', choices=[name for name in workloads.N_CLASS
+                                             if not workloads.is_detector(name)],
+                         default='darknet53', help='network (default: darknet53)')
+    command.add_argument('--input-size', type=_multiple_of_32, metavar='PIXELS',
+                         help='side of the input (default: 224)')
+    command.add_argument('--batch', type=positive_count, metavar='N',
+                         help='images of a process (default: 4)')
+    command.add_argument('--width', type=positive_number, default=1., metavar='FACTOR',
+                         help="factor on the channel counts (default: 1, the paper's)")
+    command.add_argument('--processes', type=positive_count, default=2, metavar='P',
+                         help='processes that compute, on as many cores (default: 2)')
+    command.add_argument('--loader-processes', type=positive_count, default=1, metavar='N',
+                         help='processes that read images for each of them (default: 1)')
+    command.add_argument('--data', metavar='DIR', help=(
+        'JPEGs anywhere below this folder (default: photographs of scikit-image)'))
+    command.add_argument('--iterations', type=positive_count, default=10, metavar='N',
+                         help='measured iterations of a job, after 5 others (default: 10)')
+    command.add_argument('--against', choices=('torch',), help=(
+        'the same files and network in PyTorch: DistributedDataParallel over gloo, transforms of '
+        'torchvision, as many loader processes'))
+    _add_common_arguments(command)
+    command.set_defaults(repeats=3)
+
+
 def _add_common_arguments(command):
     command.add_argument('--repeats', type=positive_count, default=5, metavar='N',
-                         help='rounds (default: 5)')
+                         help='rounds (default: %(default)s)')
     command.add_argument('--json', metavar='FILE', help='also write the figures there')
 
 
@@ -125,7 +155,8 @@ def main(argv=None):
     if arguments.command == 'gpu':
         record_gpu(arguments)
         return
-    measure = {'input': measure_input, 'evaluate': measure_evaluation}.get(arguments.command)
+    measure = {'input': measure_input, 'evaluate': measure_evaluation,
+               'job': measure_job}.get(arguments.command)
     if measure is None:
         record = measure_network(arguments)
     else:

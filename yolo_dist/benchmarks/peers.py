@@ -14,21 +14,24 @@ from yolo_dist.kernels.cpu import using_cpu_backend
 
 _MAX_DIFFERENCE = 1e-4  # of outputs of the same weights, relative to the largest value
 
-_PROGRAMS = {'torch': 'PyTorch', 'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO'}
+_PROGRAMS = {'torch': 'PyTorch', 'torchvision': 'torchvision', 'onnxruntime': 'ONNX Runtime',
+             'openvino': 'OpenVINO'}
 
 
-def check_peer(name):
+def check_peer(name, *others):
     """Check that a program is there to be compared with.
 
     Args:
         name (str): ``chainer``, ``torch``, ``onnxruntime`` or ``openvino``; ``None`` is nothing.
+        *others (str): What it is used with, such as ``torchvision``.
 
     Raises:
-        InputError: If it is not installed.
+        InputError: If one of them is not installed.
     """
-    if name in _PROGRAMS and importlib.util.find_spec(name) is None:
-        raise InputError(f'--against {name}: {_PROGRAMS[name]} is not installed; it belongs to '
-                         "the extra 'bench': pip install -e '.[bench]'")
+    for needed in (name, *others):
+        if needed in _PROGRAMS and importlib.util.find_spec(needed) is None:
+            raise InputError(f'--against {name}: {_PROGRAMS[needed]} is not installed; it belongs '
+                             "to the extra 'bench': pip install -e '.[bench]'")
 
 
 def create_peers(name, model_name, step, model, *, training, **size):
