@@ -166,7 +166,7 @@ def _experiment(arguments, root):
 def _run_ours(mpiexec, arguments, root, results):
     """Run a job and return the ``throughput.json`` that it leaves."""
     _run([mpiexec, '-n', str(arguments.processes), sys.executable, *_TRAIN,
-          str(root / 'job.yaml'), '--results', str(results)])
+          str(root / 'job.yaml'), '--results', str(results)], root)
     return json.loads((results / 'job' / 'throughput.json').read_text(encoding='utf-8'))
 
 
@@ -178,15 +178,16 @@ def _run_theirs(arguments, root, meeting):
         'processes': arguments.processes, 'loader_processes': arguments.loader_processes,
         'n_iterations': _WARMUP_ITERATIONS + arguments.iterations, 'data': str(root / 'train'),
         'meeting': str(meeting)}
-    output = _run([sys.executable, *_TORCH_JOB, json.dumps(settings)])
+    output = _run([sys.executable, *_TORCH_JOB, json.dumps(settings)], root)
     return json.loads(output.splitlines()[-1])[_WARMUP_ITERATIONS:]
 
 
-def _run(command):
+def _run(command, folder):
     """Run a program to its end, and end it and all that it started if this process is stopped.
 
     Args:
         command (list of str): The program and its arguments.
+        folder (~pathlib.Path): Its temporary files, as processes that are killed remove none.
 
     Returns:
         str: What it printed.
@@ -196,7 +197,8 @@ def _run(command):
     """
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        encoding='utf-8', errors='replace', start_new_session=True)
+        encoding='utf-8', errors='replace', start_new_session=True,
+        env={**os.environ, 'TMPDIR': str(folder)})
     try:
         output, errors = process.communicate()
     finally:
