@@ -7,6 +7,7 @@ import numpy as np
 
 _PEAK_SIDE = 1536  # of the matrices whose product stands for the machine's peak
 _MIN_SAMPLE_SECONDS = 0.1
+_REST_SECONDS = 0.1  # in which the threads of the contestant before give up looking for more work
 
 
 class Timing(NamedTuple):
@@ -67,6 +68,7 @@ def alternate(contestants, *, repeats, warm_up=1, seconds_of=_host_seconds):
     samples = {name: [] for name in contestants}
     for _ in range(repeats):
         for name, function in contestants.items():
+            time.sleep(_REST_SECONDS)
             samples[name].append(_time(function, n_calls[name], seconds_of))
     return {name: Timing(tuple(seconds)) for name, seconds in samples.items()}
 
