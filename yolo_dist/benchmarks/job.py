@@ -200,7 +200,7 @@ def _run(command, folder):
         encoding='utf-8', errors='replace', start_new_session=True,
         env={**os.environ, 'TMPDIR': str(folder)})
     try:
-        output, errors = process.communicate()
+        output, errors = _communicate(process)
     finally:
         if process.poll() is None:
             # mpiexec ends its processes, which are in groups of their own, when it is asked to.
@@ -215,3 +215,13 @@ def _run(command, folder):
         raise InputError('\n'.join([f'{" ".join(command)}: ended with status '
                                     f'{process.returncode}; its last lines:', *lines]))
     return output
+
+
+def _communicate(process):
+    """Wait for the end of a program, and hear signals meanwhile.
+
+    A signal may come to another thread of this process. The main one hears it when it wakes.
+    """
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=1)
