@@ -496,7 +496,10 @@ def test_a_job_without_mpiexec(monkeypatch, tmp_path):
 def test_a_job_that_is_stopped_leaves_nothing(start, job_command, number):
     """Neither processes nor files, whichever way it is asked to end."""
     command, folder = job_command
+    # Where a script has started the tests in the background SIGINT is ignored, by children too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(*command, '2000', env={'TMPDIR': str(folder)})
+    signal.signal(signal.SIGINT, before)
     end = time.monotonic() + 120
     while not list(folder.glob('*/results0/job/status.json')):
         assert process.poll() is None and time.monotonic() < end, process.communicate()
