@@ -39,15 +39,10 @@ def parse_arguments(argv=None):
              'of one worker', list(workloads.N_CLASS))):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(against=None)
-        default = 'yolo_v3' if name == 'loss' else 'darknet53'
-        command.add_argument('--model', choices=models, default=default,
-                             help=f'network (default: {default})')
-        command.add_argument('--input-size', type=_multiple_of_32, metavar='PIXELS',
-                             help='side of the input (default: 224, detectors 416, loss 608)')
-        command.add_argument('--batch', type=positive_count, metavar='N',
-                             help='images (default: 4, detectors 2, loss 16)')
-        command.add_argument('--width', type=positive_number, default=1., metavar='FACTOR',
-                             help="factor on the channel counts (default: 1, the paper's)")
+        _add_network_arguments(
+            command, models, 'yolo_v3' if name == 'loss' else 'darknet53',
+            size_help='side of the input (default: 224, detectors 416, loss 608)',
+            batch_help='images (default: 4, detectors 2, loss 16)')
         command.add_argument('--threads', type=positive_count, metavar='N',
                              help='threads of each process (default: what BLAS would use)')
         _add_common_arguments(command)
@@ -74,6 +69,15 @@ def parse_arguments(argv=None):
     _add_common_arguments(commands.add_parser('evaluate', help=text, description=text))
     _add_gpu_command(commands)
     return parser.parse_args(argv)
+
+
+def _add_network_arguments(command, models, default, *, size_help, batch_help):
+    command.add_argument('--model', choices=models, default=default,
+                         help=f'network (default: {default})')
+    command.add_argument('--input-size', type=_multiple_of_32, metavar='PIXELS', help=size_help)
+    command.add_argument('--batch', type=positive_count, metavar='N', help=batch_help)
+    command.add_argument('--width', type=positive_number, default=1., metavar='FACTOR',
+                         help="factor on the channel counts (default: 1, the paper's)")
 
 
 def _add_gpu_command(commands):
@@ -113,15 +117,10 @@ def _add_job_command(commands):
     text = ('a whole job of a classifier, from JPEG files to moved weights, by processes of one '
             'thread each')
     command = commands.add_parser('job', help=text, description=text)
-    command.add_argument('--model', choices=[name for name in workloads.N_CLASS
-                                             if not workloads.is_detector(name)],
-                         default='darknet53', help='network (default: darknet53)')
-    command.add_argument('--input-size', type=_multiple_of_32, metavar='PIXELS',
-                         help='side of the input (default: 224)')
-    command.add_argument('--batch', type=positive_count, metavar='N',
-                         help='images of a process (default: 4)')
-    command.add_argument('--width', type=positive_number, default=1., metavar='FACTOR',
-                         help="factor on the channel counts (default: 1, the paper's)")
+    _add_network_arguments(
+        command, [name for name in workloads.N_CLASS if not workloads.is_detector(name)],
+        'darknet53', size_help='side of the input (default: 224)',
+        batch_help='images of a process (default: 4)')
     command.add_argument('--processes', type=positive_count, default=2, metavar='P',
                          help='processes that compute, on as many cores (default: 2)')
     command.add_argument('--loader-processes', type=positive_count, default=1, metavar='N',

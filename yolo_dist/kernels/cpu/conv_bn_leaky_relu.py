@@ -33,8 +33,7 @@ def conv_bn_leaky_relu(x, conv, bn, *, slope, shortcut=None):
         return chainer.as_variable(_infer(x.array, conv, bn, slope, shortcut))
     if is_known and is_training:
         return _train(x, conv, bn, slope, shortcut)
-    y = F.leaky_relu(bn(conv(x)), slope=slope)
-    return y if shortcut is None else shortcut + y
+    return _add(shortcut, F.leaky_relu(bn(conv(x)), slope=slope))
 
 
 def _geometry(conv):
@@ -50,11 +49,13 @@ def _train(x, conv, bn, slope, shortcut):
         _geometry(conv), eps=bn.eps, slope=slope, running_mean=running[0],
         running_var=running[1], decay=bn.decay)
     inputs = x, conv.W, bn.gamma, bn.beta
-    if shortcut is None:
-        return function.apply(inputs)[0]
-    if are_supported(x.array, chainer.as_array(shortcut)):
+    if shortcut is not None and are_supported(x.array, chainer.as_array(shortcut)):
         return function.apply((*inputs, shortcut))[0]
-    return shortcut + function.apply(inputs)[0]
+    return _add(shortcut, function.apply(inputs)[0])
+
+
+def _add(shortcut, y):
+    return y if shortcut is None else shortcut + y
 
 
 def _infer(x, conv, bn, slope, shortcut):

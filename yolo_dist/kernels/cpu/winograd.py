@@ -45,11 +45,15 @@ def _cut_tiles(m, n_tiles, n_channels, itemsize):
     return split(n_tiles, -(-n_tiles // size))
 
 
+def _chunks_of(x, y, m):
+    return _cut_tiles(m, count_tiles(y.shape, m)[0], x.shape[-1] + y.shape[-1], x.itemsize)
+
+
 def _correlate(x, y, pad, m, multiply, bias, slope, shortcut):
     """Transform, ``multiply(v, products, size)``, and transform back."""
-    n_tiles, tiles_y, tiles_x = count_tiles(y.shape, m)
+    _, tiles_y, tiles_x = count_tiles(y.shape, m)
     n_planes, n_in, n_out = (m + 2) ** 2, x.shape[-1], y.shape[-1]
-    chunks = _cut_tiles(m, n_tiles, n_in + n_out, x.itemsize)
+    chunks = _chunks_of(x, y, m)
 
     def run(first, stop):
         v, products = (scratch(name, (n_planes, (stop - first) * n + GAP), x.dtype)
@@ -131,7 +135,7 @@ def convolve(x, w, y, pad, *, is_flipped=False):
     m, scale = tile_side(*y.shape[1:3]), np.ones(len(w), w.dtype)
     nothing = np.empty(0, x.dtype)
     rest = nothing, x.dtype.type(1), nothing
-    if len(_cut_tiles(m, count_tiles(y.shape, m)[0], x.shape[-1] + y.shape[-1], x.itemsize)) > 1:
+    if len(_chunks_of(x, y, m)) > 1:
         forward(x, pack(w, scale, m, is_flipped=is_flipped, empty=scratch_filters), y, pad, *rest)
         return
     # Each panel of filters serves once. So it is multiplied with while it is in a cache.

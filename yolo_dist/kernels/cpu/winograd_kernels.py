@@ -183,11 +183,10 @@ def transform_output_gradient(m, gy, z, first, begin, end, tiles_y, tiles_x):
 def pack_weights(m, w, scale, u, first, begin, end, is_flipped):
     """``u = G w scale G'`` as :func:`~yolo_dist.kernels.cpu.products.multiply_planes` reads it.
 
-    ``u`` is ``(planes, panels, C, width)`` from panel ``first`` on, or has one panel and room
-    behind it; for the panels
-    ``begin <= j < end``. Columns beyond the last filter are zeros. With ``is_flipped`` each filter
-    is turned by 180 degrees first, and the panels are of ``C``, as the gradient of the input
-    needs it.
+    The panels ``begin <= j < end`` are packed. ``u`` is ``(planes, panels, C, width)`` from panel
+    ``first`` on, or has one panel and room behind it. Columns beyond the last filter are zeros.
+    With ``is_flipped`` each filter is turned by 180 degrees first, and the panels are of ``C``, as
+    the gradient of the input needs it.
     """
     n_filters, n_channels = w.shape[:2]
     n_columns, n_steps = (n_channels, n_filters) if is_flipped else (n_filters, n_channels)
