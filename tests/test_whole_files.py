@@ -125,8 +125,11 @@ def test_left_overs_of_a_killed_job_are_removed(tmp_path):
     """Those of today's writer and of version 0.1, and no file of the run."""
     from yolo_dist.runs.run_directory import _remove_left_overs
     left = ['.status.json.partial-0a1b2c3d', '.weights_best.npz.partial-00000000',
-            '.curves.png.Ab3_x', '.config.yaml.q1w2e3', 'tmpsnapshot_iter_12Ab']
-    kept = ['status.json', 'snapshot_iter_12.npz', 'log.json', '.lock', 'job.json', '.mine']
+            '.class_names.txt.partial-0a1b2c3d', '.curves.png.Ab3_x', '.config.yaml.q1w2e3',
+            'tmpsnapshot_iter_12Ab']
+    # `submit` may write job.json while the run starts.
+    kept = ['status.json', 'snapshot_iter_12.npz', 'log.json', '.lock', 'job.json', '.mine',
+            '.job.json.partial-0a1b2c3d']
     for name in left + kept:
         (tmp_path / name).touch()
     (tmp_path / 'log.jsonx1y2').mkdir()

@@ -1,5 +1,6 @@
 """Reports runs beside the paper: ``python -m yolo_dist.report EXPERIMENT_OR_RUN_DIR...``."""
 
+import contextlib
 import pathlib
 import shutil
 
@@ -49,7 +50,8 @@ def _copy_pictures(experiments, out):
         for picture in sorted((record.directory / 'evaluation').glob('*.png')):
             name = f'{picture.stem}_{run.replace("/", "_")}'
             for file in (picture, picture.with_suffix('.svg')):
-                if file.exists():
+                # There may be no SVG, and `evaluate` may be drawing all of them anew.
+                with contextlib.suppress(FileNotFoundError):
                     shutil.copyfile(file, out / f'{name}{file.suffix}')
             title = picture.stem.replace('_', ' ')
             # Between angle brackets a name may hold blanks and parentheses.

@@ -46,6 +46,21 @@ def write_whole(path):
         raise cannot_write(path, cause) from error
 
 
+def is_partial(path):
+    """Whether a path is one that :func:`write_whole` gave.
+
+    It belongs to a file that is being written, or to a process that was killed. Who looks into a
+    folder while others write has to pass over it.
+
+    Args:
+        path (~pathlib.Path): A file, or a folder.
+
+    Returns:
+        bool: True for a temporary path.
+    """
+    return path.name.startswith('.') and _MARK in path.name
+
+
 def cannot_write(path, error):
     """Return the error to raise when the operating system refuses to write.
 

@@ -1,6 +1,7 @@
 """The state of a run, from its directory and the scheduler's word."""
 
 import json
+import pathlib
 import platform
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from yolo_dist.errors import InputError
 from yolo_dist.jobs import SCHEDULERS, record_job, run_state
 from yolo_dist.submit import main
+from yolo_dist.whole_files import write_whole
 
 
 @pytest.fixture
@@ -146,3 +148,28 @@ def test_what_the_directory_knows_comes_before_a_scheduler_that_does_not_answer(
     assert found.state == 'stopped' and found.note.endswith('Unable to contact slurm controller')
     with pytest.raises(InputError, match='Unable to contact'):  # nothing is submitted twice
         run_state(directory)
+
+
+def test_a_run_that_is_starting_is_no_broken_copy(directory, monkeypatch):
+    """What is being written is passed over, and config.yaml may come while the folder is read."""
+    record_job(directory, job_id='5', scheduler='slurm', command=['sbatch', 'job.sh'])
+    with write_whole(directory / 'config.yaml') as partial:
+        partial.write_text('half')
+        assert run_state(directory, {'slurm': RUNS}).state == 'running'
+        partial.write_text('whole')
+
+    listed = pathlib.Path.iterdir
+
+    def listed_late(folder):
+        yield from [*listed(folder), folder / 'class_names.txt']
+    (directory / 'config.yaml').unlink()
+    monkeypatch.setattr(pathlib.Path, 'iterdir', listed_late)
+    with pytest.raises(InputError, match='holds class_names.txt but no config.yaml'):
+        run_state(directory, {'slurm': RUNS})
+
+    def listed_first(folder):
+        names = [*listed(folder), folder / 'class_names.txt']
+        write(directory, 'running')
+        yield from names
+    monkeypatch.setattr(pathlib.Path, 'iterdir', listed_first)
+    assert run_state(directory, {'slurm': RUNS}).state == 'running'

@@ -18,6 +18,7 @@ from yolo_dist.errors import InputError
 from yolo_dist.jobs.schedulers import SCHEDULERS
 from yolo_dist.runs.heartbeat import is_dead
 from yolo_dist.runs.run_directory import read_json, write_json
+from yolo_dist.whole_files import is_partial
 
 JOB_FILES = frozenset({'job.sh', 'job.json', 'job.log', 'scheduler.log', '.lock',
                        'data_check.txt'})
@@ -66,13 +67,13 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
     """
     status = _checked(directory / 'status.json', {'state'}) or {}
     record = _checked(directory / 'job.json', {'job_id', 'scheduler', 'host'})
-    if directory.is_dir() and not (directory / 'config.yaml').exists():
-        others = sorted({path.name for path in directory.iterdir()} - JOB_FILES)
-        if others:
-            raise InputError(
-                f'{directory}: holds {", ".join(others[:3])} but no config.yaml, so the run is '
-                'not complete; was it copied in part? Remove it, or choose another place by '
-                '--results')
+    others = _other_files(directory)
+    # The run may be starting just now. It writes config.yaml before the others, so look last.
+    if others and not (directory / 'config.yaml').exists():
+        raise InputError(
+            f'{directory}: holds {", ".join(others[:3])} but no config.yaml, so the run is '
+            'not complete; was it copied in part? Remove it, or choose another place by '
+            '--results')
     state = status.get('state')
     is_running = state == 'running' and not is_dead(directory)
     if record is None:
@@ -103,6 +104,13 @@ def run_state(directory, active_jobs=None, *, must_answer=True):
     if state is None:
         return RunState('failed', job_id, False, 'the job ended before training, see job.log')
     return RunState(state, job_id, False, _note(status))
+
+
+def _other_files(directory):
+    if not directory.is_dir():
+        return []
+    names = {path.name for path in directory.iterdir() if not is_partial(path)}
+    return sorted(names - JOB_FILES)
 
 
 def _checked(path, keys):

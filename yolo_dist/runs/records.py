@@ -203,8 +203,8 @@ def _is_count(value):
 def _read_status(directory):
     status = read_status(directory)
     if status is None:
-        raise InputError(f'{directory}/status.json: is missing; the run ended before it wrote '
-                         'this file')
+        raise InputError(f'{directory}/status.json: is missing; the run is starting just now, or '
+                         'it ended before it wrote this file')
     return status
 
 

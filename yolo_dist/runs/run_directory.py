@@ -38,7 +38,7 @@ from yolo_dist.environment import environment
 from yolo_dist.errors import InputError
 from yolo_dist.outside_files import read_file
 from yolo_dist.runs.heartbeat import begin_heartbeat
-from yolo_dist.whole_files import make_folder, write_whole
+from yolo_dist.whole_files import is_partial, make_folder, write_whole
 
 # Keys for places of files, speed of reading and watching of a run. The computed result does not
 # depend on them. All other keys must not change on a resume, and the report names those that
@@ -116,11 +116,10 @@ def read_json(path):
     Raises:
         InputError: If the file is not JSON.
     """
-    path = pathlib.Path(path)
-    if not path.exists():
-        return None
     try:
         return json.loads(read_file(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror})') from None
     except (ValueError, RecursionError) as error:
@@ -216,13 +215,15 @@ def find_weights(run):
     return weights, directory
 
 
-# Unfinished files of a killed job, from `write_whole`, or from Chainer in version 0.1.
-_LEFT_OVER = re.compile(r'\..+\.(npz|json|yaml|png)\.[^.]+|tmpsnapshot_iter_.*|log\.json.+')
+# Unfinished files of a killed job in version 0.1.
+_OLD_LEFT_OVER = re.compile(r'\..+\.(npz|json|yaml|png)\.[^.]+|tmpsnapshot_iter_.*|log\.json.+')
 
 
 def _remove_left_overs(directory):
     for path in directory.iterdir():
-        if _LEFT_OVER.fullmatch(path.name):
+        if path.name.startswith('.job.'):  # `submit` may be writing job.json just now
+            continue
+        if is_partial(path) or _OLD_LEFT_OVER.fullmatch(path.name):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
