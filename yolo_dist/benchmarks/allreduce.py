@@ -30,12 +30,17 @@ def _timed(comm, function):
     return time.perf_counter() - start, max(busy, 1e-9)
 
 
+def _loop():
+    sum(range(10_000_000))
+
+
 def measure_allreduce(arguments):
     """Time a training step of one process, of all at once, and the mean of gradients.
 
     Collective. In each round first the root trains alone while the others sleep,
     then all train side by side, then all average their gradients, then all sum as many numbers
-    in one message, which is MPI's all-reduce alone.
+    in one message, which is MPI's all-reduce alone. A loop that needs no memory, run by the root
+    alone and by all, says what the machine itself allows.
 
     Args:
         arguments (~argparse.Namespace): Of the command line.
@@ -51,19 +56,27 @@ def measure_allreduce(arguments):
     step()
     step()
     message = np.zeros(sum(param.size for param in chain.params()), comm.sum_dtype)
-    samples = {'alone': [], 'together': [], 'allreduce': [], 'bare': []}
+    works = {
+        'loop_alone': _loop if comm.rank == 0 else lambda: None,
+        'loop_together': _loop,
+        'alone': step if comm.rank == 0 else lambda: None,
+        'together': step,
+        'allreduce': lambda: comm.multi_node_mean_grad(chain),
+        'bare': lambda: comm.sum_packed(message)}
+    samples = {name: [] for name in works}
     for _ in range(arguments.repeats):
-        samples['alone'].append(_timed(comm, step if comm.rank == 0 else lambda: None))
-        samples['together'].append(_timed(comm, step))
-        samples['allreduce'].append(_timed(comm, lambda: comm.multi_node_mean_grad(chain)))
-        samples['bare'].append(_timed(comm, lambda: comm.sum_packed(message)))
+        for name, work in works.items():
+            samples[name].append(_timed(comm, work))
     if comm.rank != 0:
         return None
-    alone, together, allreduce, bare = (
+    loop_alone, loop_together, alone, together, allreduce, bare = (
         Timing(tuple(seconds for seconds, _ in pairs)) for pairs in samples.values())
-    alone_busy, together_busy = (
-        Timing(tuple(busy for _, busy in samples[name])) for name in ('alone', 'together'))
-    whole = Timing(tuple(a + b for a, b in zip(together.seconds, allreduce.seconds, strict=True)))
+    alone_busy, together_busy, allreduce_busy = (
+        Timing(tuple(busy for _, busy in samples[name]))
+        for name in ('alone', 'together', 'allreduce'))
+    whole, whole_busy = (
+        Timing(tuple(a + b for a, b in zip(first.seconds, second.seconds, strict=True)))
+        for first, second in ((together, allreduce), (together_busy, allreduce_busy)))
     n_bytes = sum(param.array.nbytes for param in chain.params())
     return {
         'processes': comm.size,
@@ -78,8 +91,10 @@ def measure_allreduce(arguments):
         'milliseconds_alone': 1e3 * alone.median,
         'milliseconds_together': 1e3 * whole.median,
         'images_per_second': comm.size * arguments.batch / whole.median,
+        'speed_up_of_a_loop': comm.size * ratio(loop_alone, loop_together),
         'speed_up_of_computing': comm.size * ratio(alone, together),
-        # Where other programs take the cores: what sharing memory and caches costs alone.
+        # By CPU time: what sharing memory and caches costs alone where others take the cores.
         'speed_up_of_computing_by_cpu_time': comm.size * ratio(alone_busy, together_busy),
         'speed_up': comm.size * ratio(alone, whole),
+        'speed_up_by_cpu_time': comm.size * ratio(alone_busy, whole_busy),
     }

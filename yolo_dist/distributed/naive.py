@@ -76,11 +76,14 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
         else:
             np.add(y, x, out=y)
 
-    # One cast of many small arrays takes a fraction of the time of one cast for each.
+    # One cast of many small arrays takes a fraction of the time of one cast for each. Most chunks
+    # are a part of one large array, which needs no copy.
 
     def _pack(self, chunk, packed):
         if self.sum_dtype == np.float16:
-            floats = np.concatenate([grad for _, grad, _ in chunk], out=self._floats[:packed.size])
+            floats = self._floats_of(chunk)
+            if len(chunk) > 1:
+                np.concatenate([grad for _, grad, _ in chunk], out=floats)
             self.n_underflowed += to_half(floats, packed, scale=self._before)
             return
         for _, grad, place in chunk:
@@ -88,15 +91,20 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
 
     def _unpack(self, chunk, packed, n_overflowed):
         if self.sum_dtype == np.float16:
-            floats = self._floats[:packed.size]
+            floats = self._floats_of(chunk)
             if from_half(packed, floats, scale=self._after):
                 for i, _, place in chunk:
                     n_overflowed[i] += np.count_nonzero(~np.isfinite(packed[place]))
-            for _, grad, place in chunk:
-                grad[...] = floats[place]
+            if len(chunk) > 1:
+                for _, grad, place in chunk:
+                    grad[...] = floats[place]
             return
         for _, grad, place in chunk:
             np.multiply(packed[place], self._after, out=grad)
+
+    def _floats_of(self, chunk):
+        """Where the float32 numbers of a chunk are side by side, its only part or a buffer."""
+        return chunk[0][1] if len(chunk) == 1 else self._floats[:chunk[-1][2].stop]
 
     def _add(self, params):
         grads = [param.grad.reshape(-1) for param in params]
