@@ -142,23 +142,79 @@ def _multiply_tile(n, x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is
         _tile_1(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
 
 
-@njit(nogil=True, error_model='numpy', inline='never')
-def finish(y, at, bias, first, n, slope, shortcut):
-    """``y = leaky_relu(y + bias) + shortcut`` of ``n`` channels from ``first`` on.
+def _finish_values(is_vector, has_shortcut):
+    """Make a function that finishes a vector of values, or one.
 
-    ``y`` and ``shortcut`` are flat, of one layout, and the channels lie at ``at``. Nothing is
-    added of an empty shortcut.
+    ``f(y, at, bias, first, slope, shortcut)`` reads and writes ``y`` from ``at`` on. Written as
+    a loop over few channels, all of them would be left for the loop behind the vectors, as the
+    compiler takes several vectors at a time.
     """
-    values, biases = y[at:at + n], bias[first:first + n]
-    if shortcut.size:
-        others = shortcut[at:at + n]
-        for c in range(n):
-            z = values[c] + biases[c]
-            values[c] = (z if z > 0 else z * slope) + others[c]
-    else:
-        for c in range(n):
-            z = values[c] + biases[c]
-            values[c] = z if z > 0 else z * slope
+    @intrinsic
+    def f(typing, y, at, bias, first, slope, shortcut):
+        index, bits = types.intp, y.dtype.bitwidth
+        signature = types.void(y, index, bias, index, y.dtype, shortcut)
+        n_lanes = 8 * _VECTOR_BYTES // bits if is_vector else 1
+
+        def codegen(context, builder, sig, args):
+            element = context.get_data_type(y.dtype)
+            vector = ir.VectorType(element, n_lanes)
+
+            def pointer(type_, value, offset):
+                data = context.make_array(type_)(context, builder, value=value).data
+                return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
+
+            def load(pointer):
+                value = builder.load(pointer)
+                value.align = bits // 8
+                return value
+
+            y_, at_, bias_, first_, slope_, shortcut_ = args
+            lane = ir.IntType(32)
+            undefined = ir.Constant(vector, ir.Undefined)
+            slopes = builder.shuffle_vector(
+                builder.insert_element(undefined, slope_, ir.Constant(lane, 0)), undefined,
+                ir.Constant(ir.VectorType(lane, n_lanes), [0] * n_lanes))
+            target = pointer(y, y_, at_)
+            z = builder.fadd(load(target), load(pointer(bias, bias_, first_)))
+            is_positive = builder.fcmp_ordered('>', z, ir.Constant(vector, [0.] * n_lanes))
+            z = builder.select(is_positive, z, builder.fmul(z, slopes))
+            if has_shortcut:
+                z = builder.fadd(z, load(pointer(shortcut, shortcut_, at_)))
+            builder.store(z, target).align = bits // 8
+            return context.get_dummy_value()
+        return signature, codegen
+    return f
+
+
+_finish_vector, _finish_value = _finish_values(True, False), _finish_values(False, False)
+_add_to_vector, _add_to_value = _finish_values(True, True), _finish_values(False, True)
+
+
+@njit(nogil=True, error_model='numpy', inline='never')
+def finish(y, at, n_rows, row, bias, first, n, slope, shortcut):
+    """``y = leaky_relu(y + bias) + shortcut`` of ``n`` channels from ``first`` on, some rows.
+
+    ``y`` and ``shortcut`` are flat, of one layout. The channels of a row lie at ``at``, those of
+    the next one ``row`` values behind. Nothing is added of an empty shortcut.
+    """
+    width = _VECTOR_BYTES // y.itemsize
+    n_vectors = n // width
+    for i in range(n_rows):
+        to, c = at + i * row, first
+        if shortcut.size:
+            for _ in range(n_vectors):
+                _add_to_vector(y, to, bias, c, slope, shortcut)
+                to, c = to + width, c + width
+            for _ in range(n % width):
+                _add_to_value(y, to, bias, c, slope, shortcut)
+                to, c = to + 1, c + 1
+        else:
+            for _ in range(n_vectors):
+                _finish_vector(y, to, bias, c, slope, shortcut)
+                to, c = to + width, c + width
+            for _ in range(n % width):
+                _finish_value(y, to, bias, c, slope, shortcut)
+                to, c = to + 1, c + 1
 
 
 @njit(nogil=True, error_model='numpy', inline='never')
@@ -220,8 +276,8 @@ def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, 
                                 b0 + (j * n_steps + k) * width, c, c0, n_out, j, k == 0, edge)
         if bias.size:
             first, last = begin * width, min(n_out, end * width)
-            for i in range(top, bottom):
-                finish(c, c0 + i * n_out + first, bias, first, last - first, slope, shortcut)
+            finish(c, c0 + top * n_out + first, bottom - top, n_out, bias, first, last - first,
+                   slope, shortcut)
 
 
 @kernel

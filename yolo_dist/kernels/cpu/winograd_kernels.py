@@ -146,9 +146,9 @@ def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x, bias, 
                     copy_values(y, to, patch, (p * m + q) * n_channels, n_channels)
         if bias.size:
             for p in range(min(m, height - p0)):
-                for q in range(min(m, width - q0)):
-                    at = ((image * height + p0 + p) * width + q0 + q) * n_channels
-                    finish(flat_y, at, bias, 0, n_channels, slope, shortcut)
+                at = ((image * height + p0 + p) * width + q0) * n_channels
+                finish(flat_y, at, min(m, width - q0), n_channels, bias, 0, n_channels, slope,
+                       shortcut)
 
 
 @kernel
