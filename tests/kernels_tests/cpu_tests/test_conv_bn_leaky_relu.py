@@ -7,7 +7,7 @@ from chainer.gradient_check import check_backward
 from chainer.link_hooks import TimerHook
 
 from yolo_dist import links
-from yolo_dist.kernels.cpu import using_cpu_backend
+from yolo_dist.kernels.cpu import fixed_weights, using_cpu_backend
 from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
 from yolo_dist.kernels.cpu.conv_bn_leaky_relu_function import ConvBNLeakyReLUFunction
 from yolo_dist.links.conv_block import ConvBlock
@@ -112,6 +112,34 @@ def test_hooks_of_links_see_every_link():
     with using_cpu_backend(True), TimerHook() as hook:
         block(np.ones((1, 9, 4, 4), np.float32))
     assert len(hook.call_history) == 3
+
+
+def infer(block, x, shortcut=None, *, is_on=True):
+    with using_cpu_backend(is_on), chainer.using_config('train', False), \
+            chainer.no_backprop_mode():
+        return block(x, shortcut).array
+
+
+def check_inference(block, x, shortcut=None):
+    np.testing.assert_allclose(infer(block, x, shortcut), infer(block, x, shortcut, is_on=False),
+                               rtol=1e-5, atol=1e-5)
+
+
+def test_what_the_kernels_do_not_know_is_chainers_in_inference_too():
+    """A hook of the normalisation, a normalisation without scale, a shortcut of another dtype."""
+    block = build_block('float32')
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 9, 4, 4)).astype('f')
+    with fixed_weights():
+        infer(block, x)  # the block is kept from here on
+        hook = TimerHook()
+        block.bn.add_hook(hook)
+        check_inference(block, x)
+        assert len(hook.call_history) == 2
+        block.bn.delete_hook(hook.name)
+        check_inference(block, x, rng.normal(size=infer(block, x).shape))
+        block.bn = chainer.links.BatchNormalization(block.conv.out_channels, use_gamma=False)
+        check_inference(block, x)
 
 
 def test_statistics_of_other_channels_are_chainers_error():

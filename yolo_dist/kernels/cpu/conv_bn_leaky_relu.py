@@ -27,12 +27,17 @@ def conv_bn_leaky_relu(x, conv, bn, *, slope, shortcut=None):
         ~chainer.Variable: Float ``(B, C', H', W')``.
     """
     x = chainer.as_variable(x)
-    is_training = chainer.config.train
-    is_known = is_cpu_backend_on() and _is_known(x, conv, bn)
-    if is_known and not is_training and not chainer.config.enable_backprop:
-        return chainer.as_variable(_infer(x.array, conv, bn, slope, shortcut))
-    if is_known and is_training:
-        return _train(x, conv, bn, slope, shortcut)
+    # Hooks of links see each link called.
+    if is_cpu_backend_on() and not (chainer._get_link_hooks() or conv.local_link_hooks
+                                    or bn.local_link_hooks):
+        if chainer.config.train:
+            if _is_plain(conv, bn) and _fits(x, conv) and n_pixels(
+                    x.shape, conv.W.shape, conv.stride, conv.pad) > 1:
+                return _train(x, conv, bn, slope, shortcut)
+        elif not chainer.config.enable_backprop:
+            block = _fixed_block(conv, bn, slope)
+            if block is not None and _fits(x, conv):
+                return _infer(x.array, block, shortcut)
     return _add(shortcut, F.leaky_relu(bn(conv(x)), slope=slope))
 
 
@@ -58,30 +63,41 @@ def _add(shortcut, y):
     return y if shortcut is None else shortcut + y
 
 
-def _infer(x, conv, bn, slope, shortcut):
-    from yolo_dist.kernels.cpu.fixed_block import FixedBlock
+def _fixed_block(conv, bn, slope):
+    """Return the kept block of two links, or ``None`` where the kernels do not know the links."""
+    def create():
+        from yolo_dist.kernels.cpu.fixed_block import FixedBlock
+        return FixedBlock(*arrays, geometry=_geometry(conv), eps=bn.eps, slope=slope) if _is_plain(
+            conv, bn) else None
+
+    if type(bn) is not L.BatchNormalization or bn.gamma is None or bn.beta is None:
+        return None
     arrays = conv.W.array, bn.gamma.array, bn.beta.array, bn.avg_mean, bn.avg_var
-    geometry = _geometry(conv)
-    block = keep((*map(id, arrays), geometry, bn.eps, slope), lambda: FixedBlock(
-        *arrays, geometry=geometry, eps=bn.eps, slope=slope))
-    return block(x, None if shortcut is None else chainer.as_array(shortcut))
+    return keep((*map(id, arrays), conv.stride, conv.pad, bn.eps, slope), create)
 
 
-def _is_known(x, conv, bn):
-    # Hooks of links see each link called.
+def _infer(x, block, shortcut):
+    array = chainer.as_array(shortcut)
+    if shortcut is None or are_supported(x, array):
+        return chainer.as_variable(block(x, array))
+    return _add(shortcut, chainer.as_variable(block(x)))
+
+
+def _is_plain(conv, bn):
+    """Whether the kernels know what the two links compute."""
     return (isinstance(conv, L.Convolution2D) and type(bn) is L.BatchNormalization
             and conv.b is None and conv.groups == 1 and tuple(conv.dilate) == (1, 1)
             and not conv.cudnn_fast and bn.axis is None
-            and not chainer._get_link_hooks()
-            and not conv.local_link_hooks and not bn.local_link_hooks
             and all(value is not None for value in (bn.gamma, bn.beta, bn.avg_mean))
-            and x.ndim == 4 and x.layout is None and conv.W.array is not None
-            and x.shape[1] == conv.W.shape[1]
-            and _are_supported(x.array, conv.W.array, bn)
-            and n_pixels(x.shape, conv.W.shape, conv.stride, conv.pad) > 1)
+            and conv.W.array is not None and _are_supported(conv.W.array, bn))
 
 
-def _are_supported(x, w, bn):
+def _are_supported(w, bn):
     vectors = bn.gamma.array, bn.beta.array, bn.avg_mean, bn.avg_var
-    return (are_supported(x, w, *vectors)
-            and all(vector.shape == w.shape[:1] for vector in vectors))
+    return are_supported(w, *vectors) and all(vector.shape == w.shape[:1] for vector in vectors)
+
+
+def _fits(x, conv):
+    return (x.ndim == 4 and x.layout is None and x.shape[1] == conv.W.shape[1]
+            and are_supported(x.array, conv.W.array)
+            and n_pixels(x.shape, conv.W.shape, conv.stride, conv.pad) > 0)

@@ -47,7 +47,7 @@ class FixedBlock:
         self._arrays = w, gamma, beta, mean, var
         self._geometry = geometry
         self._slope = w.dtype.type(slope)
-        self._packed = {}
+        self._packed, self._plans = {}, {}
 
     def __call__(self, x, shortcut=None):
         """Compute the block.
@@ -62,19 +62,28 @@ class FixedBlock:
         Raises:
             ValueError: If the shapes do not fit each other.
         """
-        geometry = self._geometry
-        geometry.check(x.shape, self._w.shape)
-        y = np.empty(geometry.out_shape(x.shape), x.dtype)
+        y_shape, packed = self._plan(x.shape)
+        y = np.empty(y_shape, x.dtype)
         if shortcut is None:
             shortcut = np.empty(0, x.dtype)
         else:
             shortcut = channels_last(shortcut)
-            if shortcut.shape != y.shape:
-                raise ValueError(f'shortcut {shortcut.shape} does not fit the output {y.shape}')
-        m = _tile_side(y.shape) if geometry.algorithm == 'winograd' else None
-        packed_filters.convolve(x, self._pack(m), y, geometry, self._bias, self._slope,
+            if shortcut.shape != y_shape or shortcut.dtype != y.dtype:
+                raise ValueError(f'shortcut {shortcut.shape} of {shortcut.dtype} does not fit the '
+                                 f'output {y_shape} of {y.dtype}')
+        packed_filters.convolve(x, packed, y, self._geometry, self._bias, self._slope,
                                 shortcut.reshape(-1))
         return channels_first(y)
+
+    def _plan(self, x_shape):
+        """Shape of the output and filters for a shape of the input, once for each."""
+        if x_shape not in self._plans:
+            geometry = self._geometry
+            geometry.check(x_shape, self._w.shape)
+            y_shape = geometry.out_shape(x_shape)
+            m = _tile_side(y_shape) if geometry.algorithm == 'winograd' else None
+            self._plans[x_shape] = y_shape, self._pack(m)
+        return self._plans[x_shape]
 
     def _pack(self, m):
         if m not in self._packed:
