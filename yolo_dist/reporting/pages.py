@@ -18,6 +18,7 @@ from yolo_dist.planning.speed_up_model import (
 from yolo_dist.reporting.accuracy_curves import draw_accuracy_curves
 from yolo_dist.reporting.batch_size import draw_batch_size
 from yolo_dist.reporting.by_class import class_blocks
+from yolo_dist.reporting.cost import cost_csv_lines, cost_table, draw_cost
 from yolo_dist.reporting.loss_curves import draw_loss_curves, loss_csv_lines, loss_table
 from yolo_dist.reporting.outcome_grid import draw_outcome_grid, outcome_table
 from yolo_dist.reporting.speed_up import (
@@ -155,6 +156,11 @@ def _overflows(experiment, site):
             metric_lines(experiment))
 
 
+def _cost(experiment, site):
+    records = experiment.records
+    return [cost_table(records)], {'': draw_cost(records)}, cost_csv_lines(experiment)
+
+
 def _speed_up(experiment, site):
     predictions, notes = _predictions(experiment, site)
     records = experiment.records
@@ -173,6 +179,8 @@ PAGES = {
     'mini_table2': ('Table 2 scaled down', _table_2_scaled_down),
     'mini_fig3': ('Fig. 3 scaled down', _accuracy),
     'mini_fig4': ('Fig. 4 scaled down', _accuracy),
+    'imagenette_fig3': ('Fig. 3 and 4 on 10 classes of ImageNet', _accuracy),
+    'study_cost': ('Cost of k workers on fewer processes', _cost),
     'study_lr_rule': ('Learning rate, loss normalisation and workers', _outcomes),
     'study_fp16_sum': ('Sums of gradients in float16', _overflows),
 }

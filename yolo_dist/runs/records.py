@@ -36,6 +36,7 @@ class Throughput(pydantic.BaseModel):
     images_per_second: Quartiles
     seconds_per_iteration: Quartiles
     phase_seconds: dict[str, pydantic.NonNegativeFloat]
+    peak_memory_megabytes: pydantic.NonNegativeFloat | None = None  # older records have none
 
     @property
     def is_of_whole_machine(self):

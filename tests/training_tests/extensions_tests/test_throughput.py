@@ -43,8 +43,11 @@ PHASES = [(9.0, 9.0, 9.0, 9.0), (0.1, 0.5, 0.2, 0.1), (0.3, 0.6, 0.2, 0.1), (0.1
 
 
 def test_speed_is_that_of_the_slowest_process():
-    """Seconds 1, 2, 3 here and 2, 2, 2 there are 2, 2, 3; 60 images each; the first is warm-up."""
-    other = ([2.0, 2.0, 2.0], [(0.0, 1.0, 0.4, 0.1)] * 3)
+    """Seconds 1, 2, 3 here and 2, 2, 2 there are 2, 2, 3; 60 images each; the first is warm-up.
+
+    The memory is that of the largest process, here the other one.
+    """
+    other = ([2.0, 2.0, 2.0], [(0.0, 1.0, 0.4, 0.1)] * 3, 1e9)
     written = []
     run(Processes(other=other), [150.0, 151.0, 153.0, 156.0], PHASES,
         warmup_iterations=1, write=written.append)
@@ -55,7 +58,8 @@ def test_speed_is_that_of_the_slowest_process():
         'seconds_per_iteration': {'median': 2.0, 'lower_quartile': 2.0, 'upper_quartile': 2.5},
         'phase_seconds': pytest.approx({
             'input': (0.1 + 0.0) / 2, 'forward_backward': (0.6 + 1.0) / 2,
-            'allreduce': (0.2 + 0.4) / 2, 'update': 0.1})}]
+            'allreduce': (0.2 + 0.4) / 2, 'update': 0.1}),
+        'peak_memory_megabytes': 1e9}]
     assert json.loads(json.dumps(written[0])) == written[0]
 
 
@@ -64,7 +68,9 @@ def test_only_the_root_writes_and_all_exchange_once():
     comm = Processes(rank=1)
     run(comm, [101.0, 102.0, 104.0, 107.0], PHASES, warmup_iterations=2,
         write=lambda content: pytest.fail('written'))
-    assert comm.gathered == [([2.0, 3.0], [list(values) for values in PHASES[2:]])]
+    (seconds, phases, peak_megabytes), = comm.gathered
+    assert (seconds, phases) == ([2.0, 3.0], [list(values) for values in PHASES[2:]])
+    assert 20 < peak_megabytes < 20_000  # of this very process
 
 
 def test_without_warm_up_the_first_iteration_counts_from_the_start():

@@ -1,3 +1,5 @@
+import resource
+import sys
 import time
 
 import numpy as np
@@ -31,6 +33,7 @@ class Throughput(training.Extension):
     ``images_per_second``      images / s      whole job: median and quartiles
     ``seconds_per_iteration``  s               slowest process: median and quartiles
     ``phase_seconds``          s               median of each phase, mean over processes
+    ``peak_memory_megabytes``  MB              of the host, largest process, since its start
     =========================  ==============  ==============================================
 
     Args:
@@ -66,11 +69,13 @@ class Throughput(training.Extension):
 
     def _finish(self, global_batch_size):
         measured = slice(self._warmup_iterations, None)
-        gathered = self._comm.gather_obj((self._seconds[measured], self._phases[measured]))
+        unit = 1 if sys.platform == 'darwin' else 1024  # bytes
+        peak = unit / 1e6 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        gathered = self._comm.gather_obj((self._seconds[measured], self._phases[measured], peak))
         if self._comm.rank != 0 or not self._seconds[measured]:
             return
-        seconds = np.max([of_process for of_process, _ in gathered], axis=0)
-        phases = np.mean([np.median(of_process, axis=0) for _, of_process in gathered], axis=0)
+        seconds = np.max([of_process for of_process, *_ in gathered], axis=0)
+        phases = np.mean([np.median(of_process, axis=0) for _, of_process, _ in gathered], axis=0)
         self._write({
             'n_workers': self._comm.n_workers,
             'n_processes': self._comm.size,
@@ -79,4 +84,5 @@ class Throughput(training.Extension):
             'iterations': len(seconds),
             'images_per_second': _quartiles(global_batch_size / seconds),
             'seconds_per_iteration': _quartiles(seconds),
-            'phase_seconds': dict(zip(_PHASES, phases.tolist()))})
+            'phase_seconds': dict(zip(_PHASES, phases.tolist())),
+            'peak_memory_megabytes': max(peak for *_, peak in gathered)})
