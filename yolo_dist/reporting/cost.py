@@ -36,7 +36,7 @@ def draw_cost(records):
     times.set_yscale('log')
     times.set_ylabel('seconds an update')
     memory.plot(n_workers, [point.peak_memory_megabytes for _, point in points], 'o-', color='C0')
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.1 * max(point.peak_memory_megabytes or 0 for _, point in points) or 1)
     memory.set_ylabel('peak memory of a process [MB]')
     for axes in (times, memory):
         label_worker_axis(axes, n_workers)
