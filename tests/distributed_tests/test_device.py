@@ -104,8 +104,8 @@ def test_cudnn_that_dropped_the_gpu(gpus, capability, version, is_good):
     use_gpu(0)
 
 
-# Four processes, two on each of two nodes of GPUs a to d. For each case, a process sets what it
-# would find in its environment, and takes its device with CUDA's numbers of what that leaves.
+# Four processes on nodes of GPUs a to d. For each case, a process sets what it would find in its
+# environment, and takes its device with CUDA's numbers of what that leaves.
 DOUBLES = """
 import json, os, sys, types
 import yolo_dist
@@ -132,9 +132,9 @@ def show(numbers_of_node, variable):
 def main():
     from mpi4py import MPI
     world = MPI.COMM_WORLD
-    comm = types.SimpleNamespace(mpi_comm=world, inter_rank=world.rank // 2,
-                                 intra_rank=world.rank % 2)
-    for cards, variables in json.loads(sys.argv[1]):
+    for cards, variables, n_per_node in json.loads(sys.argv[1]):
+        comm = types.SimpleNamespace(mpi_comm=world, inter_rank=world.rank // n_per_node,
+                                     intra_rank=world.rank % n_per_node)
         show(cards[world.rank], variables[world.rank])
         try:
             taken = communicator.choose_device(comm).name
@@ -148,6 +148,8 @@ if __name__ == '__main__':
     launch.run_job(main)
 """
 NODE = ['ab', 'ab', 'cd', 'cd']
+# What CUDA finds on the node of each process, what the process has in CUDA_VISIBLE_DEVICES, and
+# how many processes a node has, 2 if nothing is said.
 CASES = {
     'srun --gpus-per-node=2, mpiexec, PBS by number': (NODE, ['0,1'] * 4),
     'no variable: a node of its own': (NODE, [None] * 4),
@@ -155,21 +157,26 @@ CASES = {
     'srun --gpus-per-task=1 without containers': (NODE, ['0', '1', '0', '1']),
     'srun --gpus-per-task=1: each sees one card, as number 0': (list('abcd'), ['0'] * 4),
     'Grid Engine gives the process before it the other card': (NODE, ['1', '0', '1', '0']),
-    'some see one card, some see all': (NODE, ['0', '0,1', '0', '0,1'])}
+    'some see one card, some see all': (NODE, ['0', '0,1', '0', '0,1']),
+    'one GPU a node, each of them number 0': (list('abcd'), ['0'] * 4, 1),
+    'one GPU a node, no variable': (list('abcd'), [None] * 4, 1),
+    'one node of four': (['abcd'] * 4, ['0,1,2,3'] * 4, 4),
+    'a node of four, others use the rest of eight': (['xabxcdxx'] * 4, ['1,2,4,5'] * 4, 4)}
 
 
 def test_each_process_takes_a_gpu_of_its_own(mpiexec, tmp_path):
-    """However the scheduler shows the cards of two nodes to two processes on each."""
+    """However the scheduler shows the cards of one to four nodes to the processes on each."""
     (tmp_path / 'doubles.py').write_text(DOUBLES)
-    cases = [[[list(cards) for cards in of_process], variables]
-             for of_process, variables in CASES.values()]
-    cases += [[cases[0][0], ['0', '0', '0,1', '0,1']]]  # two processes see the same card alone
+    cases = [[[list(cards) for cards in of_process], variables, *(n_per_node or [2])]
+             for of_process, variables, *n_per_node in CASES.values()]
+    cases += [[cases[0][0], ['0', '0', '0,1', '0,1'], 2]]  # two processes see the same card alone
     done = mpiexec(4, tmp_path / 'doubles.py', json.dumps(cases))
     assert done.returncode == 0, done.stderr
     *taken, refused = map(json.loads, done.stdout.splitlines())
     assert len(taken) == len(CASES)
     for case, cards in zip(CASES, taken):
-        assert sorted(cards) == list('abcd') and set(cards[:2]) == set('ab'), case
+        assert sorted(cards) == list('abcd'), case
+        assert len(CASES[case]) == 3 or set(cards[:2]) == set('ab'), case
     assert taken[0] == list('abcd') and taken[2] == list('bacd')
     assert all('process 1 of its node sees 1 GPUs, and the processes before it' in message
                for message in refused)
