@@ -5,7 +5,8 @@ from yolo_dist.kernels.cpu import packed_filters, winograd
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last
 
 # Reading filters from memory takes as long as this many rows of a product with them, at 12 GB/s
-# and 150 GFLOP/s. Values of 0 and 10 were slower, and 40 was as fast.
+# and 150 GFLOP/s. A value of 0 was slower, 40 was as fast. For one image of Darknet53, 8 was 5 %
+# faster in one thread and 4 % slower in two.
 _ROWS_OF_FILTERS = 20
 
 

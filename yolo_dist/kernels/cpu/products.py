@@ -25,6 +25,7 @@ _PACKED_CHANNELS = 16  # at a time, for which all columns of a panel stay in the
 # Values between rows or planes that are read side by side: a power of two apart they would share
 # one place of a cache.
 GAP = 16
+_TO_READ_FROM_L2 = 0, 2, 1  # arguments of LLVM's prefetch
 _BLOCK_ROW = _MAX_ROWS + GAP
 
 
@@ -36,15 +37,16 @@ def panel_width(dtype):
 def _tile_product(n_rows):
     """Make a function that adds the product of ``n_rows`` rows and a panel to a tile of ``c``.
 
-    ``f(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)`` computes
+    ``f(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)`` computes
     ``c[c0 + r * c_row + j] += sum(x[x0 + rows[i + r] + steps[k + s]] * b[b0 + s * width + j])``.
-    Indices count elements of the flat memory. The first time ``c`` is not read.
+    Indices count elements of the flat memory. The first time ``c`` is not read. Each step asks for
+    what lies at ``b[ahead]``, and ``pace`` bytes behind it for each step before.
     """
     @intrinsic
-    def f(typing, x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first):
+    def f(typing, x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first):
         index, bits = types.intp, x.dtype.bitwidth
-        signature = types.void(x, index, rows, index, steps, index, index, b, index, c, index,
-                               index, types.boolean)
+        signature = types.void(x, index, rows, index, steps, index, index, b, index, index, index,
+                               c, index, index, types.boolean)
         n_lanes = 8 * _VECTOR_BYTES // bits
 
         def codegen(context, builder, sig, args):
@@ -68,12 +70,17 @@ def _tile_product(n_rows):
 
             element = context.get_data_type(x.dtype)
             vector = ir.VectorType(element, n_lanes)
-            x_, x0_, rows_, i_, steps_, k_, n_steps_, b_, b0_, c_, c0_, c_row_, is_first_ = args
+            (x_, x0_, rows_, i_, steps_, k_, n_steps_, b_, b0_, ahead_, pace_, c_, c0_, c_row_,
+             is_first_) = args
             first_row = at(data(rows, rows_), i_)
             origin = at(data(x, x_), x0_)
             row_pointers = [at(origin, builder.load(at(first_row, integer(r))))
                             for r in range(n_rows)]
             first_step, panel = at(data(steps, steps_), k_), at(data(b, b_), b0_)
+            byte, flag = ir.IntType(8), ir.IntType(32)
+            next_panel = builder.bitcast(at(data(b, b_), ahead_), byte.as_pointer())
+            prefetch = cgutils.get_or_insert_function(builder.module, ir.FunctionType(
+                ir.VoidType(), [byte.as_pointer(), flag, flag, flag]), 'llvm.prefetch.p0')
             target = at(data(c, c_), c0_)
             targets = [pointer for r in range(n_rows)
                        for pointer in vectors(at(target, builder.mul(c_row_, integer(r))))]
@@ -91,6 +98,8 @@ def _tile_product(n_rows):
             filters = [load(pointer) for pointer in vectors(
                 at(panel, builder.mul(step, integer(2 * n_lanes))))]
             offset = builder.load(at(first_step, step))
+            builder.call(prefetch, [at(next_panel, builder.mul(step, pace_)), *(
+                ir.Constant(flag, value) for value in _TO_READ_FROM_L2)])
             fma = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(vector, [vector] * 3),
                 f'llvm.fma.v{n_lanes}f{bits}')
@@ -127,19 +136,20 @@ _tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = map(
 
 
 @njit(nogil=True, error_model='numpy', inline='never')
-def _multiply_tile(n, x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first):
+def _multiply_tile(n, x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row,
+                   is_first):
     if n == 6:
-        _tile_6(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+        _tile_6(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
     elif n == 5:
-        _tile_5(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+        _tile_5(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
     elif n == 4:
-        _tile_4(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+        _tile_4(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
     elif n == 3:
-        _tile_3(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+        _tile_3(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
     elif n == 2:
-        _tile_2(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+        _tile_2(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
     else:
-        _tile_1(x, x0, rows, i, steps, k, n_steps, b, b0, c, c0, c_row, is_first)
+        _tile_1(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
 
 
 def _finish_values(is_vector, has_shortcut):
@@ -218,12 +228,13 @@ def finish(y, at, n_rows, row, bias, first, n, slope, shortcut):
 
 
 @njit(nogil=True, error_model='numpy', inline='never')
-def multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, b0, c, c0, n_out, j, is_first,
-                    edge):
+def multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, b0, ahead, c, c0, n_out, j, is_first,
+                   edge):
     """Add the steps ``k <= s < k + n`` of a product to the rows and columns of a panel in ``c``.
 
     ``b`` holds these steps of panel ``j`` from ``b0`` on. A panel that ``c`` is too narrow for is
-    computed in ``edge``.
+    computed in ``edge``. Meanwhile the panel at ``ahead`` comes into the L2 cache, a part with
+    each tile; with ``b0`` in its place nothing comes.
     """
     width = PANEL_BYTES // x.itemsize
     n_valid = min(width, n_out - j * width)
@@ -234,10 +245,13 @@ def multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, b0, c, c0, n_out, j
             for i in range(bottom - top):
                 copy_values(edge, i * width, c, at + i * n_out, n_valid)
         at, row = 0, width
+    # Bytes of the next panel for each step of a tile.
+    pace = 0 if ahead == b0 else (PANEL_BYTES + n_tiles - 1) // n_tiles
     for t in range(n_tiles):
         i = (bottom - top) * t // n_tiles
         n_tile_rows = (bottom - top) * (t + 1) // n_tiles - i
         _multiply_tile(n_tile_rows, x, x0, rows, top + i, steps, k, n, b, b0,
+                       ahead + n * width * t // n_tiles if pace else b0, pace,
                        edge if n_valid < width else c, at + i * row, row, is_first)
     if n_valid < width:
         for i in range(bottom - top):
@@ -272,8 +286,15 @@ def multiply(x, x0, rows, n_rows, steps, b, b0, c, c0, n_out, begin, end, bias, 
         for k in range(0, n_steps, MAX_STEPS):
             n = min(MAX_STEPS, n_steps - k)
             for j in range(begin, end):
-                multiply_panel(x, x0, rows, top, bottom, steps, k, n, b,
-                                b0 + (j * n_steps + k) * width, c, c0, n_out, j, k == 0, edge)
+                at = b0 + (j * n_steps + k) * width
+                if j + 1 < end:
+                    ahead = at + n_steps * width
+                elif k + n < n_steps:
+                    ahead = b0 + (begin * n_steps + k + n) * width
+                else:  # the first panel of the next product, if there is one
+                    ahead = at + n * width
+                multiply_panel(x, x0, rows, top, bottom, steps, k, n, b, at, ahead, c, c0, n_out,
+                               j, k == 0, edge)
         if bias.size:
             first, last = begin * width, min(n_out, end * width)
             finish(c, c0 + top * n_out + first, bottom - top, n_out, bias, first, last - first,
@@ -323,7 +344,7 @@ def multiply_matrices(a, b, c, size, is_transposed, is_sum, planes, part):
                     multiply_panel(
                         block if is_transposed else flat_a,
                         0 if is_transposed else plane * a.shape[1] + top * n_steps + k,
-                        rows, 0, n_block, steps, 0, n, panel, 0,
+                        rows, 0, n_block, steps, 0, n, panel, 0, 0,
                         flat_c, plane * c.shape[1] + top * n_out, n_out, j,
                         k == 0 and not is_sum, edge)
 

@@ -267,7 +267,7 @@ def multiply_weight_gradient(m, z, v, gw, n_tiles, begin, end):
                 for s in range(n_tiles):
                     copy_values(panel, s * width, flat_v, k * v.shape[1] + s * n_in + c, n_valid)
                 multiply_panel(block, k * n_tiles * row, rows, 0, n, steps, 0, n_tiles, panel, 0,
-                               products, k * plane, width, 0, True, edge)
+                               0, products, k * plane, width, 0, True, edge)
             for o in range(n):
                 _weight_gradient(m, products, o * width, (m + 2) * plane, plane,
                                  taps, 0, 3 * width, width, width)
