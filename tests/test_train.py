@@ -114,6 +114,30 @@ def assert_equal(first, second):
             np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
+def test_a_frozen_backbone_stays_and_is_frozen_in_a_resumed_run_too(train, tmp_path):
+    """Its weights are the same at any rate as long as it is frozen, and are updated after."""
+    directories = {}
+    for name, *overrides in (
+            ('whole', 'schedule.frozen_backbone_epochs=2'),
+            ('parts', 'schedule.frozen_backbone_epochs=2', 'run.stop_after_epochs=1'),
+            ('always', 'schedule.frozen_backbone_epochs=9'),
+            ('always_slower', 'schedule.frozen_backbone_epochs=9', 'optimizer.base_lr=1.0e-7')):
+        done = train('yolo_v3', results=name, set=overrides)
+        assert done.returncode == 0, done.stderr
+        directories[name] = tmp_path / name / 'quickstart_yolo_v3'
+        assert 'backbone frozen for' in done.stdout
+    resumed = train('yolo_v3', '--resume', results='parts',
+                    set=['schedule.frozen_backbone_epochs=2'])
+    assert resumed.returncode == 0, resumed.stderr
+    whole, parts, always, slower = (directory / 'weights_final.npz'
+                                    for directory in directories.values())
+    assert_equal(whole, parts)
+    whole, always, slower = map(load, (whole, always, slower))
+    first, last = 'extractor/0/conv/W', 'extractor/30/conv/W'
+    np.testing.assert_array_equal(always[first], slower[first])
+    assert (always[first] != whole[first]).any() and (always[last] != slower[last]).any()
+
+
 @pytest.mark.parametrize('model', ['darknet53', 'yolo_v3', 'darknet19', 'yolo_v2'])
 def test_two_and_two_epochs_equal_four_to_the_last_bit(train, trained, tmp_path, model):
     """A run that was stopped and resumed ends where the uninterrupted one does."""

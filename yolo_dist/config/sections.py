@@ -319,11 +319,17 @@ class Constant(Section):
 
 
 class ScheduleConfig(Section):
+    """Learning rates over epochs.
+
+    A pretrained backbone keeps its weights for ``frozen_backbone_epochs``.
+    """
+
     epochs: Positive
     warmup: Annotated[Literal['hold_first_epoch', 'gradual', 'none'],
                       _renamed(paper='hold_first_epoch', goyal='gradual')]
     warmup_epochs: NonNegative
     decay: Annotated[Polynomial | Step | Constant, pydantic.Field(discriminator='kind')]
+    frozen_backbone_epochs: NonNegative = 0.
 
     @pydantic.model_validator(mode='after')
     def _warmup_has_room(self):

@@ -27,6 +27,8 @@ def describe_run(config, *, n_train, n_val, data_source, n_iterations, n_process
             remark = ' (no effect: scaled is not above eta)'
         elif schedule.warmup_epochs >= schedule.epochs:
             remark = ' (longer than the run)'
+    n_frozen = config.schedule.frozen_backbone_epochs
+    frozen = f', backbone frozen for {n_frozen:g} epochs' if n_frozen else ''
     paper = [] if config.paper is None else [('paper', config.paper.source)]
     return [
         ('run', f'{config.name}: {config.model.name}, width {config.model.width:g}, '
@@ -44,7 +46,7 @@ def describe_run(config, *, n_train, n_val, data_source, n_iterations, n_process
         ('iterations', f'{n_iterations:,} in {config.schedule.epochs:g} epochs'),
         ('eta', f'{config.optimizer.base_lr:g}, rule {config.optimizer.lr_rule}, scaled '
                 f'{schedule.scaled_lr:g}, warm-up {schedule.warmup}{remark}, '
-                f'{config.schedule.decay.kind} decay'),
+                f'{config.schedule.decay.kind} decay{frozen}'),
         ('epoch', ''.join(f'{epoch:>10.4g}' for epoch, _ in rates)),
         ('learning rate', ''.join(f'{rate:>10.4g}' for _, rate in rates)),
     ]

@@ -11,6 +11,7 @@ from yolo_dist.training.extensions import (
     Curves,
     FiniteCheck,
     Float16SumReport,
+    FrozenBackbone,
     LearningRate,
     Log,
     ReportMean,
@@ -98,6 +99,8 @@ def create_trainer(config, updater, model, *, workers, schedule, evaluation, met
     # before the evaluation.
     trainer.extend(FiniteCheck(comm, snapshot_trigger), trigger=every_iterations(1))
     trainer.extend(LearningRate(schedule, report_trigger))
+    if config.schedule.frozen_backbone_epochs:
+        trainer.extend(FrozenBackbone(model, config.schedule.frozen_backbone_epochs))
     trainer.extend(ReportMean(comm, report_trigger))
     if config.communicator.allreduce_grad_dtype == 'float16':
         trainer.extend(Float16SumReport(comm, report_trigger))

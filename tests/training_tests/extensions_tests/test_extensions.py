@@ -7,12 +7,14 @@ import chainer
 import numpy as np
 import pytest
 
+from yolo_dist import links
 from yolo_dist.errors import TrainingDiverged
 from yolo_dist.training.extensions import (
     BestWeights,
     Console,
     Curves,
     Evaluation,
+    FrozenBackbone,
     LearningRate,
     ReportMean,
 )
@@ -78,6 +80,29 @@ def test_learning_rate_is_set_before_the_first_update_and_after_each():
     extension(trainer)
     assert trainer.observation['lr'] == pytest.approx(0.1)
     assert optimizer.lr == pytest.approx(0.5)
+
+
+def test_a_frozen_backbone_is_left_out_of_the_updates_that_begin_before_its_end():
+    """Only what belongs to the classifier's network, also right after a resume."""
+    model = links.YOLOv2(3, width=.03)
+    chainer.optimizers.SGD().setup(model)
+    n = model.extractor.n_backbone_links
+    parts = model.extractor[:n], model.extractor[n:]
+
+    def is_updated():
+        inside, outside = ({param.update_rule.enabled for link in part for param in link.params()}
+                           for part in parts)
+        assert outside == {True}
+        is_updated, = inside
+        return is_updated
+    extension = FrozenBackbone(model, 1.)
+    extension.initialize(create_trainer(0))
+    assert not is_updated()
+    for iteration, epoch in ((1, .4), (2, .8), (3, 1.2)):
+        extension(create_trainer(iteration))
+        assert is_updated() == (epoch >= 1)
+    extension.initialize(create_trainer(2))
+    assert not is_updated()
 
 
 def test_triggers_fire_when_an_epoch_is_passed_and_at_the_end():

@@ -8,6 +8,7 @@ from yolo_dist.training.extensions.curves import Curves
 from yolo_dist.training.extensions.evaluation import Evaluation
 from yolo_dist.training.extensions.finite_check import FiniteCheck
 from yolo_dist.training.extensions.float16_sum_report import Float16SumReport
+from yolo_dist.training.extensions.frozen_backbone import FrozenBackbone
 from yolo_dist.training.extensions.interruption import Interruption
 from yolo_dist.training.extensions.learning_rate import LearningRate
 from yolo_dist.training.extensions.log import Log
@@ -19,6 +20,6 @@ from yolo_dist.training.extensions.throughput import Throughput
 
 __all__ = [
     'BatchStatisticsMean', 'BestWeights', 'Console', 'Curves', 'Evaluation', 'FiniteCheck',
-    'Float16SumReport', 'Interruption', 'LearningRate', 'Log', 'AfterResume', 'ReportMean',
-    'RunIdentity', 'Snapshot', 'TensorBoard', 'Throughput', 'check_tensorboard',
+    'Float16SumReport', 'FrozenBackbone', 'Interruption', 'LearningRate', 'Log', 'AfterResume',
+    'ReportMean', 'RunIdentity', 'Snapshot', 'TensorBoard', 'Throughput', 'check_tensorboard',
 ]
