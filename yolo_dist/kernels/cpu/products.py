@@ -7,17 +7,18 @@ product is done while its result is in the cache. And the code is made for the p
 on, where a library may not know a new one.
 """
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from yolo_dist.kernels.cpu.finish import finish
 from yolo_dist.kernels.cpu.jit import kernel
 from yolo_dist.kernels.cpu.memory import clear_values, copy_values
+from yolo_dist.kernels.cpu.simd import VECTOR_BYTES, fetch, load, spread, store
 
 # Two vectors of six rows are 12 sums, which with their operands fill the 16 registers of AVX2.
-_VECTOR_BYTES = 64 if binding.get_host_cpu_features().get('avx512f') else 32
-PANEL_BYTES = 2 * _VECTOR_BYTES
+PANEL_BYTES = 2 * VECTOR_BYTES
 _TILE_ROWS = 6
 MAX_STEPS = 512  # of a product at a time: a panel of filters then stays in the L1 cache
 _MAX_ROWS = 192  # at a time: with so many steps they fill most of an L2 cache
@@ -25,7 +26,6 @@ _PACKED_CHANNELS = 16  # at a time, for which all columns of a panel stay in the
 # Values between rows or planes that are read side by side: a power of two apart they would share
 # one place of a cache.
 GAP = 16
-_TO_READ_FROM_L2 = 0, 2, 1  # arguments of LLVM's prefetch
 _BLOCK_ROW = _MAX_ROWS + GAP
 
 
@@ -47,7 +47,7 @@ def _tile_product(n_rows):
         index, bits = types.intp, x.dtype.bitwidth
         signature = types.void(x, index, rows, index, steps, index, index, b, index, index, index,
                                c, index, index, types.boolean)
-        n_lanes = 8 * _VECTOR_BYTES // bits
+        n_lanes = 8 * VECTOR_BYTES // bits
 
         def codegen(context, builder, sig, args):
             def data(type_, value):
@@ -63,11 +63,6 @@ def _tile_product(n_rows):
                 return [builder.bitcast(at(pointer, integer(lane)), vector.as_pointer())
                         for lane in (0, n_lanes)]
 
-            def load(pointer):
-                value = builder.load(pointer)
-                value.align = bits // 8
-                return value
-
             element = context.get_data_type(x.dtype)
             vector = ir.VectorType(element, n_lanes)
             (x_, x0_, rows_, i_, steps_, k_, n_steps_, b_, b0_, ahead_, pace_, c_, c0_, c_row_,
@@ -77,10 +72,7 @@ def _tile_product(n_rows):
             row_pointers = [at(origin, builder.load(at(first_row, integer(r))))
                             for r in range(n_rows)]
             first_step, panel = at(data(steps, steps_), k_), at(data(b, b_), b0_)
-            byte, flag = ir.IntType(8), ir.IntType(32)
-            next_panel = builder.bitcast(at(data(b, b_), ahead_), byte.as_pointer())
-            prefetch = cgutils.get_or_insert_function(builder.module, ir.FunctionType(
-                ir.VoidType(), [byte.as_pointer(), flag, flag, flag]), 'llvm.prefetch.p0')
+            next_panel = builder.bitcast(at(data(b, b_), ahead_), ir.IntType(8).as_pointer())
             target = at(data(c, c_), c0_)
             targets = [pointer for r in range(n_rows)
                        for pointer in vectors(at(target, builder.mul(c_row_, integer(r))))]
@@ -89,28 +81,22 @@ def _tile_product(n_rows):
             read, loop, end = map(builder.append_basic_block, ('read', 'loop', 'end'))
             builder.cbranch(cgutils.is_true(builder, is_first_), loop, read)
             builder.position_at_end(read)
-            before = [load(pointer) for pointer in targets]
+            before = [load(builder, pointer) for pointer in targets]
             builder.branch(loop)
 
             builder.position_at_end(loop)
             step = builder.phi(args[1].type)
             sums = [builder.phi(vector) for _ in targets]
-            filters = [load(pointer) for pointer in vectors(
+            filters = [load(builder, pointer) for pointer in vectors(
                 at(panel, builder.mul(step, integer(2 * n_lanes))))]
             offset = builder.load(at(first_step, step))
-            builder.call(prefetch, [at(next_panel, builder.mul(step, pace_)), *(
-                ir.Constant(flag, value) for value in _TO_READ_FROM_L2)])
+            fetch(builder, at(next_panel, builder.mul(step, pace_)))
             fma = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(vector, [vector] * 3),
                 f'llvm.fma.v{n_lanes}f{bits}')
-            lane = ir.IntType(32)
-            undefined = ir.Constant(vector, ir.Undefined)
-            everywhere = ir.Constant(ir.VectorType(lane, n_lanes), [0] * n_lanes)
             results = []
             for r, pointer in enumerate(row_pointers):
-                value = builder.insert_element(
-                    undefined, builder.load(at(pointer, offset)), ir.Constant(lane, 0))
-                value = builder.shuffle_vector(value, undefined, everywhere)
+                value = spread(builder, builder.load(at(pointer, offset)), n_lanes)
                 results += [builder.call(fma, [value, filters[half], sums[2 * r + half]])
                             for half in (0, 1)]
             after = builder.add(step, integer(1))
@@ -125,7 +111,7 @@ def _tile_product(n_rows):
 
             builder.position_at_end(end)
             for value, pointer in zip(results, targets, strict=True):
-                builder.store(value, pointer).align = bits // 8
+                store(builder, value, pointer)
             return context.get_dummy_value()
         return signature, codegen
     return f
@@ -150,81 +136,6 @@ def _multiply_tile(n, x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, 
         _tile_2(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
     else:
         _tile_1(x, x0, rows, i, steps, k, n_steps, b, b0, ahead, pace, c, c0, c_row, is_first)
-
-
-def _finish_values(is_vector, has_shortcut):
-    """Make a function that finishes a vector of values, or one.
-
-    ``f(y, at, bias, first, slope, shortcut)`` reads and writes ``y`` from ``at`` on. Written as
-    a loop over few channels, all of them would be left for the loop behind the vectors, as the
-    compiler takes several vectors at a time.
-    """
-    @intrinsic
-    def f(typing, y, at, bias, first, slope, shortcut):
-        index, bits = types.intp, y.dtype.bitwidth
-        signature = types.void(y, index, bias, index, y.dtype, shortcut)
-        n_lanes = 8 * _VECTOR_BYTES // bits if is_vector else 1
-
-        def codegen(context, builder, sig, args):
-            element = context.get_data_type(y.dtype)
-            vector = ir.VectorType(element, n_lanes)
-
-            def pointer(type_, value, offset):
-                data = context.make_array(type_)(context, builder, value=value).data
-                return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
-
-            def load(pointer):
-                value = builder.load(pointer)
-                value.align = bits // 8
-                return value
-
-            y_, at_, bias_, first_, slope_, shortcut_ = args
-            lane = ir.IntType(32)
-            undefined = ir.Constant(vector, ir.Undefined)
-            slopes = builder.shuffle_vector(
-                builder.insert_element(undefined, slope_, ir.Constant(lane, 0)), undefined,
-                ir.Constant(ir.VectorType(lane, n_lanes), [0] * n_lanes))
-            target = pointer(y, y_, at_)
-            z = builder.fadd(load(target), load(pointer(bias, bias_, first_)))
-            is_positive = builder.fcmp_ordered('>', z, ir.Constant(vector, [0.] * n_lanes))
-            z = builder.select(is_positive, z, builder.fmul(z, slopes))
-            if has_shortcut:
-                z = builder.fadd(z, load(pointer(shortcut, shortcut_, at_)))
-            builder.store(z, target).align = bits // 8
-            return context.get_dummy_value()
-        return signature, codegen
-    return f
-
-
-_finish_vector, _finish_value = _finish_values(True, False), _finish_values(False, False)
-_add_to_vector, _add_to_value = _finish_values(True, True), _finish_values(False, True)
-
-
-@njit(nogil=True, error_model='numpy', inline='never')
-def finish(y, at, n_rows, row, bias, first, n, slope, shortcut):
-    """``y = leaky_relu(y + bias) + shortcut`` of ``n`` channels from ``first`` on, some rows.
-
-    ``y`` and ``shortcut`` are flat, of one layout. The channels of a row lie at ``at``, those of
-    the next one ``row`` values behind. Nothing is added of an empty shortcut.
-    """
-    width = _VECTOR_BYTES // y.itemsize
-    n_vectors = n // width
-    for i in range(n_rows):
-        to, c = at + i * row, first
-        if shortcut.size:
-            for _ in range(n_vectors):
-                _add_to_vector(y, to, bias, c, slope, shortcut)
-                to, c = to + width, c + width
-            for _ in range(n % width):
-                _add_to_value(y, to, bias, c, slope, shortcut)
-                to, c = to + 1, c + 1
-        else:
-            for _ in range(n_vectors):
-                _finish_vector(y, to, bias, c, slope, shortcut)
-                to, c = to + width, c + width
-            for _ in range(n % width):
-                _finish_value(y, to, bias, c, slope, shortcut)
-                to, c = to + 1, c + 1
 
 
 @njit(nogil=True, error_model='numpy', inline='never')

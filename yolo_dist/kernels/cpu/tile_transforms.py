@@ -8,6 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from yolo_dist.kernels.cpu.simd import load, store
+
 # F(2x2, 3x3): values at the points 0, 1, -1 and infinity.
 
 def _input_1d(op, d):
@@ -128,7 +130,6 @@ def _transform(transform_1d, n_in):
             source, s0, s_r, s_c, destination, d0, d_r, d_c, _ = args
             element = context.get_data_type(src.dtype)
             vector = ir.VectorType(element, n_lanes)
-            align = src.dtype.bitwidth // 8
 
             def address(pointer, base, row, col, i, j):
                 offset = base
@@ -140,17 +141,12 @@ def _transform(transform_1d, n_in):
             pointer = _data_pointer(context, builder, src, source)
             grid = []
             for i in range(n_in):
-                row = []
-                for j in range(n_in):
-                    value = builder.load(address(pointer, s0, s_r, s_c, i, j))
-                    value.align = align
-                    row.append(value)
+                row = [load(builder, address(pointer, s0, s_r, s_c, i, j)) for j in range(n_in)]
                 grid.append(transform_1d(builder, row))
             pointer = _data_pointer(context, builder, dst, destination)
             for j, column in enumerate(zip(*grid)):
                 for i, value in enumerate(transform_1d(builder, column)):
-                    store = builder.store(value, address(pointer, d0, d_r, d_c, i, j))
-                    store.align = align
+                    store(builder, value, address(pointer, d0, d_r, d_c, i, j))
             return context.get_dummy_value()
 
         return signature, codegen

@@ -5,12 +5,12 @@ A tile has ``m x m`` values of the output, ``m`` 2 or 4, and ``(m + 2) x (m + 2)
 import numpy as np
 from numba import njit
 
+from yolo_dist.kernels.cpu.finish import finish
 from yolo_dist.kernels.cpu.jit import kernel
 from yolo_dist.kernels.cpu.memory import clear_values, copy_values
 from yolo_dist.kernels.cpu.products import (
     GAP,
     PANEL_BYTES,
-    finish,
     multiply_panel,
     multiply_planes,
 )
@@ -122,7 +122,7 @@ def transform_input(m, x, v, first, begin, end, tiles_y, tiles_x, pad):
 def transform_output(m, products, y, first, begin, end, tiles_y, tiles_x, bias, slope, shortcut):
     """``y = A' products[:, i] A`` for tiles ``first + i``, ``begin <= i < end``.
 
-    Where there is a bias, :func:`~yolo_dist.kernels.cpu.products.finish` follows on each tile.
+    Where there is a bias, :func:`~yolo_dist.kernels.cpu.finish.finish` follows on each tile.
     """
     _, height, width, n_channels = y.shape
     flat_y = y.reshape(-1)
