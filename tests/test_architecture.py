@@ -81,7 +81,7 @@ EFFECTS_ON_IMPORT = {
     ('__init__.py', 'compat.install()'): 'Chainer cannot be imported without it',
     ('kernels/cpu/threads.py', 'os.register_at_fork(after_in_child=_forget_helpers)'):
         'threads do not survive a fork',
-    ('kernels/cpu/workspace.py', '_keep_freed_memory()'):
+    ('kernels/cpu/workspace.py', 'keep_freed_memory()'):
         'before the first large array of a process that computes',
     ('datasets/file_tree.py', 'os.register_at_fork(after_in_child=_close_inherited)'):
         'LMDB must be opened anew after a fork',

@@ -12,8 +12,8 @@ from yolo_dist.benchmarks import chainercv_transforms
 from yolo_dist.benchmarks.input_files import make_photographs, read_photographs, write_tree
 from yolo_dist.benchmarks.timing import alternate, ratio
 from yolo_dist.datasets import EncodedImage, VOCDetectionDataset, load_imagenet
-from yolo_dist.training.host_memory import keep_freed_memory
-from yolo_dist.training.iterators import StreamIterator
+from yolo_dist.kernels.cpu.freed_memory import keep_freed_memory
+from yolo_dist.training.iterators import LOADER_KEEPS_BYTES, StreamIterator
 from yolo_dist.training.sampler import InputSizeSchedule, TrainingStream, example_rng
 from yolo_dist.transforms import (
     ClassificationTrainTransform,
@@ -116,7 +116,7 @@ def measure_input(arguments):
         InputError: If the files are not to be had.
     """
     cv2.setNumThreads(1)
-    keep_freed_memory()
+    keep_freed_memory(LOADER_KEEPS_BYTES)
     files = read_photographs(arguments.data) if arguments.data else make_photographs()
     tasks = [arguments.task] if arguments.task else list(INPUT_SIZE_PX)
     figures = {

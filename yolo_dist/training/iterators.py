@@ -4,10 +4,12 @@ import chainer
 from chainer.iterators import SerialIterator
 
 from yolo_dist.errors import InputError
+from yolo_dist.kernels.cpu.freed_memory import keep_freed_memory
 from yolo_dist.kernels.cpu.threads import limit_threads
-from yolo_dist.training.host_memory import keep_freed_memory
 from yolo_dist.training.loaders import Loaders
 from yolo_dist.training.watchdog import progress
+
+LOADER_KEEPS_BYTES = 256 << 20  # of freed memory
 
 
 class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
@@ -19,7 +21,7 @@ class _ErrorsAsExamples(chainer.dataset.DatasetMixin):
     def __setstate__(self, state):
         # The copy is for a loader process: one of many, each of which works on another image.
         limit_threads(1)
-        keep_freed_memory()
+        keep_freed_memory(LOADER_KEEPS_BYTES)
         self.__dict__.update(state)
 
     def __len__(self):

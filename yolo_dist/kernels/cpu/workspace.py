@@ -1,27 +1,14 @@
 """Memory that is reused from layer to layer and from step to step."""
-import ctypes
 import math
 import threading
 
 import numpy as np
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+from yolo_dist.kernels.cpu.freed_memory import keep_freed_memory
+
 _local = threading.local()
 
-
-def _keep_freed_memory():
-    """Let the C library give freed memory to the next array instead of the operating system.
-
-    It returns each large array when it is freed, and takes each new one page by page. Both stop
-    the other threads of the process. With two of them that was a fifth of a step of Darknet53.
-    """
-    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)  # of Linux; others know it not
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, -1)
-
-
-_keep_freed_memory()
+keep_freed_memory()  # before the first large array of a process that computes
 
 
 def scratch(name, shape, dtype):
