@@ -1,5 +1,6 @@
 """Every figure of the report, from real records and from none: filled and readable."""
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -67,6 +68,18 @@ def test_curves_are_those_of_the_log(create_record):
         'training': [[1, 25], [2, 50]], 'validation': [[2, 40]]}
     axes, = draw_loss_curves(rows).axes
     assert [line.get_xydata().tolist() for line in axes.lines] == [[[1, 2], [2, 1]]]
+
+
+def test_panels_have_eta_where_rows_differ_in_it(create_record, assert_readable):
+    """The same k at two rates cannot be told apart without it."""
+    one = create_record('a', 8, model='darknet53')
+    section = one.planned.optimizer.model_copy(update={'base_lr': .0125})
+    other = dataclasses.replace(one, **dict.fromkeys(
+        ('planned', 'config'), one.planned.model_copy(update={'optimizer': section})))
+    figure = draw_accuracy_curves({'a': [one], 'b': [other]})
+    assert_readable(figure)
+    assert 'eta = 0.0125' in figure.axes[1].get_title()
+    assert 'eta' not in draw_accuracy_curves({'a': [one]}).axes[0].get_title()
 
 
 def test_the_batch_stands_at_its_share_of_the_set(create_record):

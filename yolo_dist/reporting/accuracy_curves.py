@@ -20,7 +20,8 @@ def draw_accuracy_curves(rows):
     """Draw top-1 accuracy over epochs, one panel for each row, as in figs. 3 and 4.
 
     A star at the end of training is the value that the paper prints. The panel of a row
-    that was not run shows only this star. Several seeds are several lines.
+    that was not run shows only this star. Several seeds are several lines. Titles have eta where
+    rows differ in it.
 
     Args:
         rows (dict): ``{row: list of Record}``, one record for each seed.
@@ -34,15 +35,16 @@ def draw_accuracy_curves(rows):
     for axes in panels[len(rows):]:
         axes.remove()
     panels = panels[:len(rows)]
+    etas = {records[0].planned.optimizer.base_lr for records in rows.values()}
     for i, (axes, records) in enumerate(zip(panels, rows.values())):
-        _draw_panel(axes, records)
+        _draw_panel(axes, records, shows_eta=len(etas) > 1)
         if i % n_columns == 0:
             axes.set_ylabel('top-1 accuracy [%]')
     add_legend(figure, *legend_entries(panels))
     return figure
 
 
-def _draw_panel(axes, records):
+def _draw_panel(axes, records, *, shows_eta):
     config = records[0].config
     paper = reported(records, _METRIC)
     epochs = max(record.config.schedule.epochs for record in records)
@@ -63,6 +65,8 @@ def _draw_panel(axes, records):
         say(axes, ours)
     title = [f'{MODEL_TITLES[config.model.name]}, k = {config.workers}, batch '
              f'{config.global_batch_size:,}', f'ours: {ours}']
+    if shows_eta:
+        title[0] += f', eta = {config.optimizer.base_lr:g}'
     if paper is not None:
         title.insert(1, f'paper: {number(paper)}')
     axes.set_title('\n'.join(title), fontsize=9, pad=9)
