@@ -116,9 +116,12 @@ def read_json(path):
     Raises:
         InputError: If the file is not JSON.
     """
+    path = pathlib.Path(path)
+    if not path.exists():
+        return None
     try:
         return json.loads(read_file(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:  # removed just now
         return None
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror})') from None
