@@ -80,7 +80,7 @@ def cost_csv_lines(experiment):
         seconds = point and point.seconds_per_iteration
         lines.append({
             'experiment': experiment.name, 'row': record.row, 'seed': record.seed,
-            'k': record.planned.workers, 'processes': '' if point is None else point.n_processes,
+            'k': record.planned.workers, 'n_processes': point.n_processes if point else '',
             'seconds_per_update': decimal(seconds and seconds.median),
             'lower_quartile': decimal(seconds and seconds.lower_quartile),
             'upper_quartile': decimal(seconds and seconds.upper_quartile),

@@ -67,8 +67,9 @@ def _fixed_block(conv, bn, slope):
     """Return the kept block of two links, or ``None`` where the kernels do not know the links."""
     def create():
         from yolo_dist.kernels.cpu.fixed_block import FixedBlock
-        return FixedBlock(*arrays, geometry=_geometry(conv), eps=bn.eps, slope=slope) if _is_plain(
-            conv, bn) else None
+        if not _is_plain(conv, bn):
+            return None
+        return FixedBlock(*arrays, geometry=_geometry(conv), eps=bn.eps, slope=slope)
 
     if type(bn) is not L.BatchNormalization or bn.gamma is None or bn.beta is None:
         return None

@@ -9,9 +9,8 @@ from yolo_dist.kernels.cpu.simd import VECTOR_BYTES, load, spread, store
 def _finish_values(is_vector, has_shortcut):
     """Make a function that finishes a vector of values, or one.
 
-    ``f(y, at, bias, first, slope, shortcut)`` reads and writes ``y`` from ``at`` on. Written as
-    a loop over few channels, all of them would be left for the loop behind the vectors, as the
-    compiler takes several vectors at a time.
+    ``f(y, at, bias, first, slope, shortcut)`` reads and writes ``y`` from ``at`` on. A plain loop
+    over 32 channels took ten times as long.
     """
     @intrinsic
     def f(typing, y, at, bias, first, slope, shortcut):
