@@ -4,7 +4,12 @@ import chainer.functions as F
 import numpy as np
 import pytest
 
-from yolo_dist.kernels.cpu import conv_algorithms, convolution_2d, using_cpu_backend
+from yolo_dist.kernels.cpu import (
+    conv_algorithms,
+    convolution_2d,
+    using_cpu_backend,
+    wide_pixels,
+)
 from yolo_dist.kernels.cpu.conv_algorithms import get_geometry
 
 # Relative to the largest value: sums of up to 8,550 products, in another order.
@@ -29,6 +34,9 @@ CASES = [
     (1, 3, 2, 200, 33, 3, 2, 1, 'few_channels'),
     (2, 1, 4, 5, 6, 5, 1, 2, 'few_channels'),
     (3, 7, 4, 4, 4, 2, 2, 0, 'few_channels'),
+    (2, 3, 4, 12, 32, 3, 1, 1, 'few_channels'),
+    (1, 4, 3, 9, 47, 5, 3, 2, 'few_channels'),
+    (3, 9, 5, 11, 24, 3, 2, 1, 'im2col'),
     (1, 256, 40, 17, 14, 3, 1, 1, 'winograd'),
     (2, 16, 8, 13, 31, 3, 1, 1, 'winograd'),
     (1, 12, 9, 17, 20, 3, 1, 0, 'winograd'),
@@ -86,6 +94,36 @@ def test_threads_share_the_work(case, n_threads, blas_threads):
     for actual, expected in zip(compute(arrays, stride, pad, is_on=True),
                                 compute(arrays, stride, pad, is_on=False), strict=True):
         assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('dtype', TOLERANCES)
+@pytest.mark.parametrize('case', [case for case in CASES if case[2] <= 8 and case[-1] in (
+    'few_channels', 'im2col')], ids=str)
+def test_pixels_computed_as_one_give_the_same(case, dtype, monkeypatch):
+    """The output has the same bits as if pixels were computed one by one; gradients agree."""
+    x, w, gy = draw(case, dtype)
+    geometry = get_geometry(w.shape, (case[6],) * 2, (case[7],) * 2)
+    gy = np.ascontiguousarray(gy.transpose(0, 2, 3, 1))
+
+    def compute_all():
+        return (conv_algorithms.forward(x, w, geometry),
+                conv_algorithms.backward_data(gy, w, x.shape, geometry),
+                conv_algorithms.backward_weights(x, gy, w.shape, geometry))
+    y, gx, gw = compute_all()
+    monkeypatch.setattr(wide_pixels, 'count_pixels', lambda y: 1)
+    expected_y, expected_gx, expected_gw = compute_all()
+    np.testing.assert_array_equal(y, expected_y)
+    assert_close(gx, expected_gx)
+    assert_close(gw, expected_gw)
+
+
+@pytest.mark.parametrize('width, n_out, expected', [
+    (128, 4, 8), (64, 8, 4), (12, 4, 4), (13, 4, 1), (24, 5, 4), (64, 17, 1), (64, 32, 1),
+    (64, 100, 1)])
+def test_pixels_are_joined_that_fill_a_panel(width, n_out, expected, monkeypatch):
+    """As many as fit in 32 columns, a power of two, and no row of the image is torn."""
+    monkeypatch.setattr(wide_pixels, 'panel_width', lambda dtype: 32)
+    assert wide_pixels.count_pixels(np.empty((1, 2, width, n_out), np.float32)) == expected
 
 
 @pytest.mark.parametrize('case', [CASES[1], CASES[13]], ids=str)

@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from yolo_dist.kernels.cpu import im2col, packed_filters, pointwise, winograd
+from yolo_dist.kernels.cpu import im2col, packed_filters, pointwise, wide_pixels, winograd
 from yolo_dist.kernels.cpu.layout import channels_first, channels_last
 from yolo_dist.kernels.cpu.workspace import scratch_filters
 
@@ -50,6 +50,12 @@ class Geometry:
         sizes = ((size + 2 * p - k) // s + 1
                  for size, k, s, p in zip(x_shape[2:], self.ksize, self.stride, self.pad))
         return (x_shape[0], *sizes, self.w_shape[0])
+
+    def of_wide_pixels(self, n):
+        """Return the geometry where ``n`` pixels of the output are one, see ``wide_pixels``."""
+        n_out, n_in, kh, kw = self.w_shape
+        sy, sx = self.stride
+        return get_geometry((n * n_out, n_in, kh, (n - 1) * sx + kw), (sy, n * sx), self.pad)
 
     def check(self, x_shape, w_shape, y_shape=None):
         """Check that arrays fit each other: the kernels index memory without looking.
@@ -96,9 +102,12 @@ def forward(x, w, geometry):
     if geometry.algorithm == 'winograd':
         winograd.convolve(channels_last(x), w, y, geometry.pad[0])
         return y
+    n = 1 if geometry.algorithm == 'pointwise' else wide_pixels.count_pixels(y)
+    w, geometry = wide_pixels.widen(w, n, geometry.stride[1]), geometry.of_wide_pixels(n)
     packed = packed_filters.pack(w, np.ones(len(w), w.dtype), None, empty=scratch_filters)
     nothing = np.empty(0, x.dtype)
-    packed_filters.convolve(x, packed, y, geometry, nothing, x.dtype.type(1), nothing)
+    packed_filters.convolve(
+        x, packed, wide_pixels.join(y, n), geometry, nothing, x.dtype.type(1), nothing)
     return y
 
 
@@ -126,7 +135,10 @@ def backward_data(gy, w, x_shape, geometry):
     elif geometry.algorithm == 'winograd':
         winograd.backward_data(gy, w, gx, geometry.pad[0])
     else:
-        im2col.backward_data(gy, w, gx, geometry.stride, geometry.pad)
+        n = wide_pixels.count_pixels(gy)
+        im2col.backward_data(
+            wide_pixels.join(gy, n), wide_pixels.widen(w, n, geometry.stride[1]), gx,
+            geometry.of_wide_pixels(n).stride, geometry.pad)
     return channels_first(gx)
 
 
@@ -152,5 +164,10 @@ def backward_weights(x, gy, w_shape, geometry):
     elif geometry.algorithm == 'winograd':
         winograd.backward_weights(channels_last(x), gy, gw, geometry.pad[0])
     else:
-        im2col.backward_weights(channels_last(x), gy, gw, geometry.stride, geometry.pad)
+        n = wide_pixels.count_pixels(gy)
+        wide = geometry.of_wide_pixels(n)
+        gw = np.empty(wide.w_shape, x.dtype)
+        im2col.backward_weights(
+            channels_last(x), wide_pixels.join(gy, n), gw, wide.stride, wide.pad)
+        gw = wide_pixels.narrow(gw, n, geometry.stride[1])
     return gw

@@ -43,17 +43,16 @@ def im2col(x, col, first, begin, end, out_height, out_width, kh, kw, sy, sx, ph,
 
 @kernel
 def _add_row(flat_col, pixel, flat_gx, to, p, width, n_channels, out_width, kh, kw, sx, pw):
-    for q in range(kw):
-        # Input columns z = oz sx + q - pw in the image.
-        first = max(0, -((q - pw) // sx))
-        last = min(out_width, (width - 1 - q + pw) // sx + 1)
-        for oz in range(first, last):
-            at = (((pixel + oz) * kh + p) * kw + q) * n_channels
-            z = to + (oz * sx + q - pw) * n_channels
-            pixel_gx = flat_gx[z:z + n_channels]
-            tap = flat_col[at:at + n_channels]
-            for c in range(n_channels):
-                pixel_gx[c] += tap[c]
+    # From right to left, so that a pixel gets the taps in their order.
+    for oz in range(out_width - 1, -1, -1):
+        z = oz * sx - pw
+        left = min(kw, max(0, -z))
+        n = (max(left, min(kw, width - z)) - left) * n_channels
+        at = (((pixel + oz) * kh + p) * kw + left) * n_channels
+        pixels = flat_gx[to + (z + left) * n_channels:][:n]
+        taps = flat_col[at:at + n]
+        for i in range(n):
+            pixels[i] += taps[i]
 
 
 @kernel
