@@ -13,15 +13,14 @@ from yolo_dist.reporting.values import MODEL_TITLES, number, ours_in_words, repo
 _METRIC = 'top1_accuracy_percent'
 # Key of the log, factor to per cent, colour, as in figs. 3 and 4 of the paper.
 _CURVES = {'training': ('train/accuracy', 100, 'C0'), 'validation': (f'val/{_METRIC}', 1, 'C1')}
-_N_COLUMNS = 4
+_N_COLUMNS = 4  # at most
 
 
 def draw_accuracy_curves(rows):
     """Draw top-1 accuracy over epochs, one panel for each row, as in figs. 3 and 4.
 
     A star at the end of training is the value that the paper prints. The panel of a row
-    that was not run shows only this star. Several seeds are several lines. Titles have eta where
-    rows differ in it.
+    that was not run shows only this star. Several seeds are several lines.
 
     Args:
         rows (dict): ``{row: list of Record}``, one record for each seed.
@@ -29,22 +28,21 @@ def draw_accuracy_curves(rows):
     Returns:
         matplotlib.figure.Figure: The figure.
     """
-    n_columns = min(_N_COLUMNS, len(rows))
-    n_rows = math.ceil(len(rows) / n_columns)
+    n_rows = math.ceil(len(rows) / _N_COLUMNS)
+    n_columns = math.ceil(len(rows) / n_rows)
     figure, panels = create_figure(3.5 * n_columns + 0.6, 3.5 * n_rows, n_rows, n_columns)
     for axes in panels[len(rows):]:
         axes.remove()
     panels = panels[:len(rows)]
-    etas = {records[0].planned.optimizer.base_lr for records in rows.values()}
     for i, (axes, records) in enumerate(zip(panels, rows.values())):
-        _draw_panel(axes, records, shows_eta=len(etas) > 1)
+        _draw_panel(axes, records)
         if i % n_columns == 0:
             axes.set_ylabel('top-1 accuracy [%]')
     add_legend(figure, *legend_entries(panels))
     return figure
 
 
-def _draw_panel(axes, records, *, shows_eta):
+def _draw_panel(axes, records):
     config = records[0].config
     paper = reported(records, _METRIC)
     epochs = max(record.config.schedule.epochs for record in records)
@@ -64,9 +62,7 @@ def _draw_panel(axes, records, *, shows_eta):
     if not any(record.log for record in records):
         say(axes, ours)
     title = [f'{MODEL_TITLES[config.model.name]}, k = {config.workers}, batch '
-             f'{config.global_batch_size:,}', f'ours: {ours}']
-    if shows_eta:
-        title[0] += f', eta = {config.optimizer.base_lr:g}'
+             f'{config.global_batch_size:,}, eta = {config.optimizer.base_lr:g}', f'ours: {ours}']
     if paper is not None:
         title.insert(1, f'paper: {number(paper)}')
     axes.set_title('\n'.join(title), fontsize=9, pad=9)

@@ -135,8 +135,12 @@ def _table_2_beside(rows, experiment, paper):
 
 
 def _accuracy(experiment, site):
+    by_eta = {}
+    for row, records in experiment.rows().items():
+        by_eta.setdefault(records[0].planned.optimizer.base_lr, {})[row] = records
     return ([comparison_table(experiment.records)],
-            {'': draw_accuracy_curves(experiment.rows())}, metric_lines(experiment))
+            {'' if len(by_eta) == 1 else f'_eta_{eta:g}': draw_accuracy_curves(rows)
+             for eta, rows in by_eta.items()}, metric_lines(experiment))
 
 
 def _loss(experiment, site):
