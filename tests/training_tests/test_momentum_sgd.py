@@ -56,15 +56,27 @@ def test_parameter_without_gradient():
     np.testing.assert_allclose(ours[0], chainers[0], rtol=1e-6)
 
 
-def test_the_kernels_update(monkeypatch):
-    """With the backend on they are called, with it off they are not."""
+def test_the_kernel_updates(monkeypatch):
+    """It does so from the second update on with the backend on, and never with it off."""
     called = []
-    for name in ('momentum', 'weight_decay'):
-        function = getattr(updates, name)
-        monkeypatch.setattr(updates, name, lambda *args, name=name, function=function, **factors:
-                            (called.append(name), function(*args, **factors)))
-    list(train_by_both(np.ones(3, np.float32), [np.ones(3, np.float32)]))
-    assert called == ['weight_decay', 'momentum']
+    momentum = updates.momentum
+    monkeypatch.setattr(updates, 'momentum', lambda *args, **factors: (
+        called.append(factors), momentum(*args, **factors)))
+    list(train_by_both(np.ones(3, np.float32), [np.ones(3, np.float32)] * 3))
+    assert called == [{'lr': .1, 'momentum': .9, 'decay': .01}] * 2
+
+
+def test_a_loss_function_is_differentiated_and_a_frozen_parameter_stays():
+    """Calls of ``update`` in Chainer's way, and rules that are not enabled, are respected."""
+    link = chainer.Link(w=(3,), frozen=(3,))
+    link.w.array, link.frozen.array = np.ones((2, 3), np.float32)
+    optimizer = FusedCorrectedMomentumSGD(lr=.1, momentum=0.).setup(link)
+    link.frozen.update_rule.enabled = False
+    for _ in range(3):
+        optimizer.update(lambda: chainer.functions.sum(2 * link.w + link.frozen))
+    np.testing.assert_allclose(link.w.array, 1 - 3 * .1 * 2, rtol=1e-6)
+    np.testing.assert_array_equal(link.frozen.array, 1)
+    assert link.w.update_rule.t == optimizer.t == 3
 
 
 @pytest.mark.parametrize('size', [2, 30])

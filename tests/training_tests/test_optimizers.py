@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import chainer
 import chainer.functions as F
 import numpy as np
 import pytest
@@ -140,11 +139,9 @@ def test_one_kernel_for_all_parameters(monkeypatch, on, loss_scale):
         return optimizer.t, rule.t, rule.state['v'], [
             param.array for _, param in sorted(model.namedparams())]
     *expected_times, expected_velocity, expected = weights()
-    monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
+    monkeypatch.setattr(momentum_sgd, '_is_on_gpu', lambda param: True)
     monkeypatch.setattr(momentum_sgd, 'FusedUpdate', _UpdateInNumPy)
     monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
-    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
-                        lambda xp: chainer.get_device('@numpy'))
     *times, velocity, found = weights()
     assert times == expected_times
     assert _UpdateInNumPy.n_launches == 3
@@ -159,11 +156,9 @@ class _InHostMemory(np.ndarray):
 
 def test_velocities_of_a_snapshot_are_left_to_chainer(monkeypatch):
     """It takes them to the GPU; the kernel of all parameters has no address of theirs."""
-    monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
+    monkeypatch.setattr(momentum_sgd, '_is_on_gpu', lambda param: True)
     monkeypatch.setattr(momentum_sgd, 'FusedUpdate', _UpdateInNumPy)
     monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
-    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
-                        lambda xp: chainer.get_device('@numpy'))
     config = SimpleNamespace(momentum=.9, weight_decay=.05, lars=None,
                              weight_decay_on='all', loss_scale=None)
     model = Darknet19(2, width=0.03)
@@ -208,10 +203,8 @@ def test_dynamic_loss_scaling_leaves_an_update_out(bad):
 
 def test_other_rules_stay_chainers(monkeypatch):
     """With LARS, whose hook looks at norms, no kernel of all parameters is launched."""
-    monkeypatch.setattr(chainer.backends.cuda, 'cupy', np)
+    monkeypatch.setattr(momentum_sgd, '_is_on_gpu', lambda param: True)
     monkeypatch.setattr(momentum_sgd, 'FusedUpdate', None)
-    monkeypatch.setattr(chainer.backend, '_guess_device_from_array_module',
-                        lambda xp: chainer.get_device('@numpy'))
     config = SimpleNamespace(momentum=.9, weight_decay=0., weight_decay_on='all',
                              lars=SimpleNamespace(trust_coefficient=.01, weight_decay=.1),
                              loss_scale=None)

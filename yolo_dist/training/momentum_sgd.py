@@ -19,10 +19,6 @@ class WeightDecay(optimizer_hooks.WeightDecay):
     """
 
     def __call__(self, rule, param):
-        if is_cpu_backend_on() and are_flat(param.array, param.grad):
-            from yolo_dist.kernels.cpu import updates
-            updates.weight_decay(param.array, param.grad, rate=self.rate)
-            return
         loss_scale, param._loss_scale = param._loss_scale, None
         try:
             super().__call__(rule, param)
@@ -31,10 +27,10 @@ class WeightDecay(optimizer_hooks.WeightDecay):
 
 
 def _decay_of(param):
-    """Weight decay of a parameter; ``None`` if the kernel does not have its rule."""
+    """Weight decay of a parameter; ``None`` if the kernels do not have its rule."""
     rule = param.update_rule
     hooks = list(rule._hookable._pre_update_hooks.values())
-    if (type(rule) is not FusedCorrectedMomentumSGDRule or not rule.enabled or not rule.state
+    if (type(rule) is not CorrectedMomentumSGDRule or not rule.enabled or not rule.state
             # A snapshot loads it into host memory. Chainer's rule moves it to the GPU.
             or type(rule.state['v']) is not type(param.array)
             or rule._hookable._post_update_hooks
@@ -43,50 +39,46 @@ def _decay_of(param):
     return sum(hook.rate for hook in hooks)
 
 
-class FusedCorrectedMomentumSGDRule(CorrectedMomentumSGDRule):
-    """Chainer's rule, but each NumPy array is read once and written once."""
-
-    def update_core_cpu(self, param):
-        arrays = param.array, param.grad, self.state['v']
-        if not (is_cpu_backend_on() and are_flat(*arrays)):
-            super().update_core_cpu(param)
-            return
-        from yolo_dist.kernels.cpu import updates
-        updates.momentum(*arrays, lr=self.hyperparam.lr, momentum=self.hyperparam.momentum)
+def _is_on_gpu(param):
+    return param.xp is cuda.cupy and param.dtype == np.float32
 
 
 class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
     """Chainer's ``CorrectedMomentumSGD``, in one pass over memory where this is possible.
 
-    On a CPU there is one pass for each parameter. On a GPU there is one kernel for all float32
-    parameters whose only hook is weight decay (LARS is another hook). The kernel is used from the
-    second update on. The first update makes the velocities, or moves those of a snapshot to the
-    GPU. The results are those of Chainer's rule up to rounding. Chainer's rule computes
-    everything else.
+    It is possible for a parameter whose only hook is weight decay (LARS is another hook). On a
+    CPU there is one pass for each such parameter. On a GPU there is one kernel for all of them, if
+    all are float32. Both begin with the second update. The first update makes the velocities, or
+    moves those of a snapshot to the GPU. The results are those of Chainer's rule up to rounding.
+    Chainer's rule computes everything else.
     """
 
     _update = None
 
-    def create_update_rule(self):
-        return FusedCorrectedMomentumSGDRule(self.hyperparam)
-
     def update(self, lossfun=None, *args, **kwds):
-        params = list(self.target.params())
-        decays = tuple(_decay_of(param) for param in params)
-        if (lossfun is not None or None in decays
-                or any(param.xp is not cuda.cupy or param.dtype != np.float32
-                       for param in params)):
-            super().update(lossfun, *args, **kwds)
-            return
-        # The steps of Chainer's update, without its loop over the parameters.
+        # The steps of Chainer's update, without its calls for each parameter.
+        if lossfun is not None:
+            loss = lossfun(*args, **kwds)
+            self.target.cleargrads()
+            loss.backward(loss_scale=self._loss_scale)
         self.reallocate_cleared_grads()
         self.check_nan_in_grads()
         self.call_hooks('pre')
         self.t += 1
         if self.is_safe_to_update():
-            self._update_all(params, decays)
+            params = list(self.target.params())
+            decays = tuple(_decay_of(param) for param in params)
+            if None not in decays and all(map(_is_on_gpu, params)):
+                self._update_all(params, decays)
+            else:
+                for param, decay in zip(params, decays, strict=True):
+                    self._update_one(param, decay)
         self.call_hooks('post')
         self.update_loss_scale()
+
+    def reallocate_cleared_grads(self):
+        if any(param.grad is None for param in self.target.params()):
+            super().reallocate_cleared_grads()
 
     def check_nan_in_grads(self):
         """Look for numbers that are not finite, if dynamic loss scaling is used.
@@ -101,6 +93,17 @@ class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
         if not xp.stack([xp.isfinite(grad).all() for grad in grads]).all():
             self._loss_scaling_isnan = self._loss_scaling_isnan_ever = True
 
+    def _update_one(self, param, decay):
+        rule = param.update_rule
+        if (decay is None or param._loss_scale is not None or not is_cpu_backend_on()
+                or not are_flat(param.array, param.grad, rule.state['v'])):
+            param.update()
+            return
+        from yolo_dist.kernels.cpu import updates
+        rule.t += 1
+        updates.momentum(param.array, param.grad, rule.state['v'], lr=rule.hyperparam.lr,
+                         momentum=rule.hyperparam.momentum, decay=decay)
+
     def _update_all(self, params, decays):
         sizes = tuple(param.size for param in params)
         if self._update is None or self._update.key != (sizes, decays):
@@ -112,6 +115,6 @@ class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
         with chainer.using_device(params[0].device):
             self._update(
                 [param.array for param in params],
-                [cuda.cupy.ascontiguousarray(param.grad) for param in params],
+                [param.xp.ascontiguousarray(param.grad) for param in params],
                 [param.update_rule.state['v'] for param in params],
                 loss_scale=loss_scale, momentum=self.momentum, lr=self.lr)

@@ -1,4 +1,4 @@
-"""Convolution to few channels as one to ``n`` times as many, ``n`` pixels beside each other as one.
+"""Convolution to few channels, ``n`` pixels beside each other as one pixel of more channels.
 
 A product of 4 columns takes as long as one of a whole panel of filters. So ``n`` pixels of the
 output become one product. Its filters are as wide as what these pixels see together, and zeros
