@@ -302,7 +302,7 @@ def test_the_mean_is_set_beside_a_bare_allreduce(mpiexec, dtype):
 
 
 def test_virtual_workers_are_measured_in_both_sums(python):
-    """K workers of one process against K updates: speeds of all, and the ratio as a percentage."""
+    """k workers of one process against k updates: speeds of all, and the ratio as a percentage."""
     done = python('-m', 'yolo_dist.bench', 'virtual-workers', '--model', 'darknet19',
                   '--input-size', '32', '--batch', '2', '--width', '0.03', '--workers', '3',
                   '--repeats', '1')

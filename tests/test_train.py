@@ -305,7 +305,7 @@ def on_cores(n):
     ('darknet19', 'float32', (2, 8)), ('yolo_v3', 'float16', (4,))])
 def test_eight_workers_are_the_same_on_any_number_of_processes(train, tmp_path, model, dtype,
                                                                numbers):
-    """K = 8 on P = 1, 2, 4, 8: weights, statistics, metrics agree to 1e-4 after a few updates.
+    """k = 8 on P = 1, 2, 4, 8: weights, statistics, metrics agree to 1e-4 after a few updates.
 
     Each process has one thread: products by two threads differ in their last digit from those
     by one, and networks of this depth amplify that (0.006 with OpenBLAS's Haswell kernels). Half
@@ -351,7 +351,7 @@ def test_a_snapshot_goes_on_with_another_number_of_processes(train, tmp_path):
 
 
 def test_128_workers_of_table_2_on_one_process(mpi_job, tmp_path, mini_voc):
-    """The log of the paper's largest run says K, P, the global batch and the rates."""
+    """The log of the paper's largest run says k, P, the global batch and the rates."""
     overrides = [f'data.root={mini_voc}', 'data.train=[VOC2007/trainval]', 'model.n_class=10',
                  'data.class_names=[zero, one, two, three, four, five, six, seven, eight, nine]',
                  'data.batch_size_per_worker=1', 'data.input_size_px=32', 'model.width=0.03',

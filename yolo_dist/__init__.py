@@ -11,7 +11,7 @@ Conventions, as in ChainerCV:
 * A bounding box is ``(y_min, x_min, y_max, x_max)``, float32 in pixels. ``bb`` is one box
   ``(4,)``, ``bbox`` those of one image ``(R, 4)``, ``bboxes`` those of a batch.
 * Labels are int32, counted from 0 without background; -1 pads the arrays of a batch.
-* ``K`` workers (the paper's GPUs) are carried by ``P`` MPI processes.
+* ``k`` workers (the paper's GPUs) are carried by ``P`` MPI processes.
 """
 from yolo_dist import compat
 

@@ -35,7 +35,7 @@ def parse_arguments(argv=None):
              _DETECTORS),
             ('allreduce', 'the mean of the gradients, and a step of P processes against a step '
              'of one; launch it with mpiexec -n P', list(workloads.N_CLASS)),
-            ('virtual-workers', 'an update of K virtual workers of one process, against K updates '
+            ('virtual-workers', 'an update of k virtual workers of one process, against k updates '
              'of one worker', list(workloads.N_CLASS))):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(against=None)

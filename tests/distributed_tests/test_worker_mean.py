@@ -1,4 +1,4 @@
-"""The mean of the gradients of K workers on P processes, in float32 and in float16."""
+"""The mean of the gradients of k workers on P processes, in float32 and in float16."""
 
 import json
 
@@ -59,7 +59,7 @@ if __name__ == '__main__':
 
 @pytest.fixture
 def mean(mpiexec, tmp_path):
-    """Runs ``MEAN`` with P processes: ``mean(P, K, dtype, scale=1., prescale=False)``.
+    """Runs ``MEAN`` with P processes: ``mean(P, k, dtype, scale=1., prescale=False)``.
 
     Of several dtypes in a row it returns a list.
     """
@@ -80,7 +80,7 @@ def gradient(worker, shape, scale=1.):
 
 
 def test_float32_mean_is_the_mean(mean):
-    """K = 6 workers on 2 processes; missing gradients count as zero."""
+    """k = 6 workers on 2 processes; missing gradients count as zero."""
     a, b, unused, n_underflowed, n_overflowed, messages = mean(2, 6, 'float32')
     expected = np.mean([gradient((1, i), (40, 50)) for i in range(6)], axis=0, dtype=np.float64)
     np.testing.assert_allclose(a, expected, rtol=0, atol=1e-6)
@@ -91,7 +91,7 @@ def test_float32_mean_is_the_mean(mean):
 
 
 def test_the_number_of_processes_changes_no_bit(mean):
-    """K = 8 on 1, 2, 4 and 8 processes: the order of the sum is that of worker numbers."""
+    """k = 8 on 1, 2, 4 and 8 processes: the order of the sum is that of worker numbers."""
     results = [mean(n, 8, 'float16 float32') for n in (1, 2, 4, 8)]
     assert results[0][0] != results[0][1]
     assert results[1:] == results[:1] * 3
@@ -99,7 +99,7 @@ def test_the_number_of_processes_changes_no_bit(mean):
 
 @pytest.mark.parametrize('n', [1, 3])
 def test_float16_is_summed_in_float16(mean, n):
-    """K = 6: cast, sum and division are NumPy's own float16; 1e-9 becomes zero and is counted."""
+    """k = 6: cast, sum and division are NumPy's own float16; 1e-9 becomes zero and is counted."""
     a, b, _, n_underflowed, n_overflowed, _ = mean(n, 6, 'float16')
     halves = [gradient((1, i), (40, 50)).astype(np.float16) for i in range(6)]
     pairs = [halves[i] + halves[i + 1] for i in (0, 2, 4)]

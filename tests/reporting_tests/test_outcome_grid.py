@@ -12,7 +12,7 @@ OVERFLOW = ('the float16 sum of the gradients of 32 workers is not finite in 3 p
 
 @pytest.fixture
 def study(create_record):
-    """Two settings at two K: done, overflow; diverged, running."""
+    """Two settings at two k: done, overflow; diverged, running."""
     def of(row, k, **fields):
         return [create_record(row, k, **fields)]
     return {
@@ -40,7 +40,7 @@ def test_an_overflow_that_a_run_survived_is_named(create_record):
 
 
 def test_the_grid_is_readable(study, create_record, assert_readable, assert_filled):
-    """Small, and with nine settings of long names at five K, none of them run."""
+    """Small, and with nine settings of long names at five k, none of them run."""
     many = {f'literal_positive_{i}_prescaled_k{k}': [create_record(f'r{i}', k)]
             for i in range(9) for k in (2, 8, 32, 64, 128)}
     for rows in (study, many):

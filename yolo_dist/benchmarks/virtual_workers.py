@@ -48,7 +48,7 @@ def _create_update(arguments, n_workers, dtype):
 
 
 def measure_virtual_workers(arguments):
-    """Time K updates of one worker, and one update of K workers, with the same images.
+    """Time k updates of one worker, and one update of k workers, with the same images.
 
     Args:
         arguments (~argparse.Namespace): Of the command line.

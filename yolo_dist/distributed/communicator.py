@@ -14,7 +14,7 @@ def check_launch(config):
         config (~yolo_dist.config.RunConfig): The experiment.
 
     Raises:
-        InputError: If P does not divide K, or a chosen key needs P = K.
+        InputError: If P does not divide k, or a chosen key needs P = k.
     """
     n_workers = config.workers
     if n_workers % n_processes():
@@ -74,15 +74,15 @@ def check_communicator(name, *, double_buffering=False):
 
 def create_communicator(name, *, n_workers=None, allreduce_grad_dtype='float32',
                         prescale_gradients=False, double_buffering=False):
-    """Make a ChainerMN communicator for the gradients of K workers.
+    """Make a ChainerMN communicator for the gradients of k workers.
 
     Args:
         name ({'auto', 'naive', 'pure_nccl'}): ``'auto'`` is ``pure_nccl`` if
             CuPy finds a GPU, else ``naive``.
-        n_workers (int): K; ``None`` is one for each process.
+        n_workers (int): k; ``None`` is one for each process.
         allreduce_grad_dtype ({'float16', 'float32'}): Dtype of the sum of gradients;
             the paper used float16 (sec. 5.1).
-        prescale_gradients (bool): Whether gradients are multiplied by 1/K before
+        prescale_gradients (bool): Whether gradients are multiplied by 1/k before
             the sum, not after it.
         double_buffering (bool): Whether the optimizer will use double buffering.
 
@@ -136,7 +136,7 @@ def create_mnbn_model(model, comm):
 
     Args:
         model (chainer.Link): The model.
-        comm (chainermn.CommunicatorBase): The communicator, with P = K.
+        comm (chainermn.CommunicatorBase): The communicator, with P = k.
 
     Returns:
         chainer.Link: The copy.

@@ -1,4 +1,4 @@
-"""ChainerMN's ``naive`` communicator with the mean over K workers, for CPUs."""
+"""ChainerMN's ``naive`` communicator with the mean over k workers, for CPUs."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""ChainerMN's ``pure_nccl`` communicator with the mean over K workers, for GPUs."""
+"""ChainerMN's ``pure_nccl`` communicator with the mean over k workers, for GPUs."""
 
 import chainer
 import numpy as np
@@ -11,7 +11,7 @@ from yolo_dist.kernels.cuda.gradient_packing import GradientPacking
 
 
 class WorkersPureNcclCommunicator(WorkerMeanMixin, PureNcclCommunicator):
-    """``pure_nccl`` for K workers: one kernel packs, NCCL sums, another kernel unpacks.
+    """``pure_nccl`` for k workers: one kernel packs, NCCL sums, another kernel unpacks.
 
     Counts stay on the device until :meth:`read_counts`. No iteration waits for them.
 

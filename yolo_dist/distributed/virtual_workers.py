@@ -13,7 +13,7 @@ class LocalWorkers:
 
     Args:
         model (chainer.Link): The model; worker 0 starts with its statistics.
-        n_local (int): Workers of this process, K / P.
+        n_local (int): Workers of this process, k / P.
     """
 
     def __init__(self, model, n_local):

@@ -1,10 +1,10 @@
-"""The mean of the gradients of all K workers; each of P processes carries K / P of them.
+"""The mean of the gradients of all k workers; each of P processes carries k / P of them.
 
 The arithmetic is that of ``pure_nccl`` (``chainermn/communicators/
 pure_nccl_communicator.py``). The gradients of each worker are cast to the dtype of the
 all-reduce and packed into one buffer. The buffers are summed in that dtype. The sum is
-multiplied by 1/K in that dtype and cast back. A sum in float16 overflows above 65,504.
-With ``prescale`` the gradients are multiplied by 1/K first, and the sum is not scaled.
+multiplied by 1/k in that dtype and cast back. A sum in float16 overflows above 65,504.
+With ``prescale`` the gradients are multiplied by 1/k first, and the sum is not scaled.
 
 The order of the sum is a binary tree over worker numbers, ((0 + 1) + (2 + 3)) + .... If
 the number of workers of a process is a power of two, the order does not depend on it.
@@ -43,9 +43,9 @@ class WorkerMeanMixin:
         """Set the parameters of the mean.
 
         Args:
-            n_workers (int): K.
+            n_workers (int): k.
             dtype ({'float16', 'float32'}): Dtype of the sum of gradients.
-            prescale (bool): Whether gradients are multiplied by 1/K before the sum.
+            prescale (bool): Whether gradients are multiplied by 1/k before the sum.
         """
         self.n_workers = n_workers
         self.sum_dtype = np.dtype(dtype)

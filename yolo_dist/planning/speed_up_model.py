@@ -1,14 +1,14 @@
-"""The speed of K GPUs, predicted from the speed of one GPU and the links of the site.
+"""The speed of k GPUs, predicted from the speed of one GPU and the links of the site.
 
 ``pure_nccl`` averages gradients after the whole backward pass, without overlap. An iteration
-at K workers therefore takes::
+at k workers therefore takes::
 
-    T(K) = T(1) + A(K),        speed-up S(K) = K T(1) / T(K)
+    T(k) = T(1) + A(k),        speed-up S(k) = k T(1) / T(k)
 
-``A(K)`` is the all-reduce of ``G`` gradient bytes over ``m`` nodes of ``g`` GPUs. ``b`` and
+``A(k)`` is the all-reduce of ``G`` gradient bytes over ``m`` nodes of ``g`` GPUs. ``b`` and
 ``l`` are bandwidth and latency inside a node, ``B`` and ``L`` those between nodes::
 
-    A(K) = 2 (K-1)/K G / min(b, B')  +  2 (K-1) L        (one node: b and l)
+    A(k) = 2 (k-1)/k G / min(b, B')  +  2 (k-1) L        (one node: b and l)
 
     B' = link_share x min(B, f r B)
 
@@ -28,7 +28,7 @@ share and not the error. The fit has two limits:
   get shorter with more workers it grows by at most 2. Such a model misses each of the two points
   by at least 8 %. The points are taken as printed.
 - 0.026 of two EDR links is 0.6 GB/s. Such links are faster, and this number makes two nodes as
-  slow as one. It stands for everything that grows with K and is not modelled: waiting for the
+  slow as one. It stands for everything that grows with k and is not modelled: waiting for the
   slowest worker, reading of files, casts and other work. The paper does not say what limited
   its speed.
 """
@@ -126,10 +126,10 @@ class SpeedUpModel:
     link_share: float = 1.0
 
     def allreduce_seconds(self, n_workers, gradient_bytes):
-        """``A(K)``.
+        """``A(k)``.
 
         Args:
-            n_workers (int): K, on as few nodes as hold them.
+            n_workers (int): k, on as few nodes as hold them.
             gradient_bytes (int): Gradient bytes of one worker.
 
         Returns:
@@ -145,11 +145,11 @@ class SpeedUpModel:
         return _ring(n_workers, gradient_bytes, min(inside_rate, between_rate), between_latency)
 
     def iteration_seconds(self, workload, n_workers):
-        """``T(K)``, seconds."""
+        """``T(k)``, seconds."""
         return workload.seconds + self.allreduce_seconds(n_workers, workload.gradient_bytes)
 
     def speed_up(self, workload, n_workers):
-        """``S(K)``, over one worker."""
+        """``S(k)``, over one worker."""
         return n_workers * workload.seconds / self.iteration_seconds(workload, n_workers)
 
     def images_per_second(self, workload, n_workers):

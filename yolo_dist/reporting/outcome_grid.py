@@ -65,7 +65,7 @@ def split_rows(rows):
         rows (dict): ``{row: list of Record}``; ``_kK`` may stand anywhere in a name.
 
     Returns:
-        tuple: Settings, numbers of workers, and ``{(setting, K): records}``.
+        tuple: Settings, numbers of workers, and ``{(setting, k): records}``.
     """
     cells = {(re.sub(r'_k\d+', '', row), records[0].planned.workers): records
              for row, records in rows.items()}
@@ -74,10 +74,10 @@ def split_rows(rows):
 
 
 def outcome_table(rows, metric):
-    """Return the grid as a Markdown table: a setting and its outcome at each K."""
+    """Return the grid as a Markdown table: a setting and its outcome at each k."""
     settings, n_workers, cells = split_rows(rows)
     return markdown_table(
-        ['setting', *(f'K = {k}' for k in n_workers)],
+        ['setting', *(f'k = {k}' for k in n_workers)],
         [[setting, *(outcome(cells[setting, k], metric)[1]
                      if (setting, k) in cells else '-' for k in n_workers)]
          for setting in settings])
@@ -118,7 +118,7 @@ def draw_outcome_grid(rows, metric):
     axes.set_xticks(range(len(n_workers)), [f'{k}' for k in n_workers])
     axes.set_yticks(range(len(settings)), [setting.replace('_', ', ') for setting in settings],
                     fontsize=9)
-    axes.set_xlabel('workers K')
+    axes.set_xlabel('workers k')
     axes.set_xticks(np.arange(len(n_workers) - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(settings) - 1) + 0.5, minor=True)
     axes.grid(which='minor', color='white', linewidth=2)

@@ -208,7 +208,7 @@ def _predictions(experiment, site):
         origin = 'the measured one of k = 1'
     model = SpeedUpModel(site)
     models = {('links_as_stated', f'model, links of {site.name}'): model}
-    notes = [f'Speed-up model: T(K) = T(1) + A(K), a ring all-reduce of '
+    notes = [f'Speed-up model: T(k) = T(1) + A(k), a ring all-reduce of '
              f'{workload.gradient_bytes / 1e6:.1f} MB over the links of {site.name}; T(1) = '
              f'{workload.seconds:.3g} s is {origin}. Formulas: '
              '`yolo_dist/planning/speed_up_model.py`.']

@@ -11,11 +11,11 @@ from yolo_dist.training.divergence import raise_diverged
 
 
 class TrainUpdater(StandardUpdater):
-    """Chainer's updater for the K / P workers of a process.
+    """Chainer's updater for the k / P workers of a process.
 
     Each worker in turn reads its minibatch, computes its gradient with its own
     batch-normalisation statistics and hands it in. The update of the last worker
-    finishes the mean over all K workers and moves the weights. With one worker only
+    finishes the mean over all k workers and moves the weights. With one worker only
     ``optimizer.update`` runs. Values that the train chain reports are the mean over
     the workers of this process.
 

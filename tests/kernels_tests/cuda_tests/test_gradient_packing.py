@@ -94,7 +94,7 @@ def create_model():
 
 
 def mean_of(comm, *, scale=1.):
-    """The mean of K workers' gradients, all in this process."""
+    """The mean of k workers' gradients, all in this process."""
     model = create_model()
     for worker in range(comm.n_workers):
         rng = np.random.default_rng(worker)
