@@ -18,10 +18,11 @@ export PRTE_MCA_hwloc_default_binding_policy := none
 TRAIN := $(BIN)/mpiexec -n $(PROCESSES) $(BIN)/python -m yolo_dist.train
 EVALUATE := $(BIN)/mpiexec -n $(PROCESSES) $(BIN)/python -m yolo_dist.evaluate
 
-.PHONY: help quickstart test soak lint clean
+.PHONY: help install quickstart test soak lint clean
 .DEFAULT_GOAL := help
 
 help:
+	@echo 'make install     set up the environment, .venv'
 	@echo 'make quickstart  set up, then train, evaluate and report on the small data sets'
 	@echo 'make test        set up, then run every test that needs no GPU'
 	@echo 'make soak        set up, then train for MINUTES=30 while things fail, and lose nothing'
@@ -29,6 +30,8 @@ help:
 	@echo 'make clean       remove the environment and the caches; data and results stay'
 	@echo
 	@echo 'PYTHON=python3.11 chooses the interpreter of the environment (CPython 3.10 to 3.12).'
+
+install: $(STAMP)
 
 quickstart: $(STAMP)
 	$(BIN)/python -m yolo_dist.make_data mini-imagenet data/mini-imagenet

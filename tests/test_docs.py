@@ -5,8 +5,12 @@ import importlib
 import io
 import pathlib
 import re
+import typing
 
+import pydantic
 import pytest
+
+from yolo_dist.config import sections
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')])
@@ -59,3 +63,23 @@ def test_readme_takes_two_minutes():
     assert len(readme.splitlines()) <= 140
     for page in (ROOT / 'docs').glob('*.md'):
         assert f'(docs/{page.name})' in readme
+
+
+def key_names(section):
+    """The keys of a section and of the sections in it."""
+    for name, field in section.model_fields.items():
+        yield name
+        for part in (field.annotation, *typing.get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, pydantic.BaseModel):
+                yield from key_names(part)
+
+
+@pytest.mark.parametrize('section', [*sections.RUN_CLASSES.values(), sections.Sweep,
+                                     sections.SweepRow], ids=lambda section: section.__name__)
+def test_the_page_of_experiment_files_has_every_key(section):
+    """A key that nobody can look up is a key that nobody sets."""
+    names = {*key_names(section)}
+    assert len(names) >= 4
+    words = {word for span in re.findall(r'`([^`]+)`', (
+        ROOT / 'docs/experiment_files.md').read_text()) for word in re.findall(r'\w+', span)}
+    assert not names - words

@@ -47,7 +47,7 @@ class TrainingDiverged(RuntimeError):
     """The loss or a gradient is no longer finite. It is raised in every process."""
 
 
-class GradientOverflow(ArithmeticError):
+class GradientNotFinite(ArithmeticError):
     """A mean of gradients is not finite. It is raised in every process.
 
     Attributes:

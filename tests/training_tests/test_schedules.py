@@ -9,14 +9,14 @@ from yolo_dist.training.schedules import (
     PolynomialDecay,
     Schedule,
     StepDecay,
-    linear_scaling,
+    scale_lr,
 )
 
 
 @pytest.mark.parametrize('k, expected', [(64, 0.8), (128, 1.6), (256, 3.2), (512, 6.4)])
 def test_imagenet_rates_are_those_of_section_4_1(k, expected):
     """k n / 256 x 0.1 with n = 32."""
-    assert linear_scaling(0.1, lr_rule='linear', n_workers=k, batch_size_per_worker=32,
+    assert scale_lr(0.1, lr_rule='linear', n_workers=k, batch_size_per_worker=32,
                           base_lr_batch_size=256) == pytest.approx(expected)
 
 
@@ -24,7 +24,7 @@ def test_imagenet_rates_are_those_of_section_4_1(k, expected):
     ('literal', 0.128, 1.536), ('linear', 0.008, 0.096), ('darknet', 0.002, 0.024)])
 def test_voc_rates_are_those_of_each_reading_of_section_4_2(lr_rule, k8, k96):
     """The three readings of "k n x eta" with n = 16 and eta = 0.001."""
-    rates = [linear_scaling(0.001, lr_rule=lr_rule, n_workers=k, batch_size_per_worker=16,
+    rates = [scale_lr(0.001, lr_rule=lr_rule, n_workers=k, batch_size_per_worker=16,
                             base_lr_batch_size=16) for k in (8, 96)]
     assert rates == pytest.approx([k8, k96])
 
@@ -32,7 +32,7 @@ def test_voc_rates_are_those_of_each_reading_of_section_4_2(lr_rule, k8, k96):
 def test_unknown_rule_is_an_error():
     """A misspelt rule never falls back to another one."""
     with pytest.raises(ValueError, match='sqrt'):
-        linear_scaling(0.1, lr_rule='sqrt', n_workers=1, batch_size_per_worker=1)
+        scale_lr(0.1, lr_rule='sqrt', n_workers=1, batch_size_per_worker=1)
 
 
 @pytest.mark.parametrize('epoch, expected', [

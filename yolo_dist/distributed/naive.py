@@ -6,7 +6,7 @@ import numpy as np
 from chainermn.communicators.naive_communicator import NaiveCommunicator
 
 from yolo_dist.distributed.worker_mean import WorkerMeanMixin
-from yolo_dist.errors import GradientOverflow, in_short
+from yolo_dist.errors import GradientNotFinite, in_short
 from yolo_dist.kernels.cpu.float16_sum import add_half, from_half, to_half
 
 # A message that fits into the cache is several times as fast. Over a link of 1 Gbit/s Open MPI
@@ -118,7 +118,7 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
         if self.n_workers == 1 and self.sum_dtype == np.float32:
             for i, param in enumerate(params):
                 grad = param.grad.reshape(-1)
-                self._check_sum([(i, grad, slice(0, grad.size))], grad, [], names)
+                self._check_float32_sum([(i, grad, slice(0, grad.size))], grad, [], names)
             return
         accumulated = self._sum.pop_terms()
         n_overflowed = [0] * len(names)
@@ -130,18 +130,18 @@ class WorkersNaiveCommunicator(WorkerMeanMixin, NaiveCommunicator):
                 self._add_packed(term[i * self._n_chunk:][:packed.size], packed)
             if self.size > 1:
                 self.sum_packed(packed)
-            self._check_sum(chunk, packed, [term[i * self._n_chunk:][:packed.size]
-                                            for term in accumulated], names)
+            self._check_float32_sum(chunk, packed, [term[i * self._n_chunk:][:packed.size]
+                                                    for term in accumulated], names)
             self._unpack(chunk, packed, n_overflowed)
         self._sum.give_back(*accumulated)
-        self._check(model, dict(zip(names, n_overflowed, strict=True)))
+        self._check_float16_sum(model, dict(zip(names, n_overflowed, strict=True)))
 
-    def _check_sum(self, chunk, packed, accumulated, names):
+    def _check_float32_sum(self, chunk, packed, accumulated, names):
         """Raise if a float32 sum is not finite, before it replaces the gradients."""
         if self.sum_dtype == np.float16 or self.may_overflow or _is_finite(packed):
             return
         bad = [names[i] for i, _, place in chunk if not _is_finite(packed[place])]
-        error = GradientOverflow(f'the mean gradient of {in_short(bad)} is not finite')
+        error = GradientNotFinite(f'the mean gradient of {in_short(bad)} is not finite')
         own = [grad for _, grad, _ in chunk] + accumulated
         error.is_own = not all(map(_is_finite, own))
         raise error

@@ -45,7 +45,7 @@ class WorkersPureNcclCommunicator(WorkerMeanMixin, PureNcclCommunicator):
         names = [name for name, _ in self._named_params(self._model)]
         counts = dict(zip(names, n_not_finite.tolist(), strict=True))
         n_underflowed[...] = n_not_finite[...] = 0
-        self._check(self._model, counts)
+        self._check_float16_sum(self._model, counts)
 
     def _wait_for_device(self):
         chainer.backends.cuda.cupy.cuda.Device().synchronize()

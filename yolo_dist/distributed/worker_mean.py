@@ -21,7 +21,7 @@ import time
 import numpy as np
 
 from yolo_dist.distributed.tree_sum import TreeSum
-from yolo_dist.errors import GradientOverflow
+from yolo_dist.errors import GradientNotFinite
 
 
 class WorkerMeanMixin:
@@ -64,7 +64,7 @@ class WorkerMeanMixin:
         """Update the two counts if they are kept on a device.
 
         Raises:
-            GradientOverflow: If a sum in float16 was not finite since the last call.
+            GradientNotFinite: If a sum in float16 was not finite since the last call.
         """
 
     def accumulate(self, model):
@@ -83,7 +83,7 @@ class WorkerMeanMixin:
             zero_fill (bool): For ChainerMN; missing gradients always count as zero.
 
         Raises:
-            GradientOverflow: If a sum in float16 is not finite and this is known without
+            GradientNotFinite: If a sum in float16 is not finite and this is known without
                 waiting for a device.
         """
         began_at = self.now()
@@ -103,7 +103,7 @@ class WorkerMeanMixin:
                 param.grad = param.xp.zeros_like(param.array)
         return named
 
-    def _check(self, model, n_overflowed_of):
+    def _check_float16_sum(self, model, n_overflowed_of):
         """Raise unless all counts (by name of parameter) are 0 or overflow is allowed."""
         overflowed = {name: int(n) for name, n in n_overflowed_of.items() if n}
         self.n_overflowed += sum(overflowed.values())
@@ -113,6 +113,6 @@ class WorkerMeanMixin:
         size = dict(model.namedparams())[name].size
         cure = ("a worker's own gradient is too large for float16" if self._before != 1 else
                 'set communicator.prescale_gradients: true to divide before the sum')
-        raise GradientOverflow(
+        raise GradientNotFinite(
             f'the float16 sum of the gradients of {self.n_workers} workers is not finite in '
             f'{len(overflowed)} parameters, such as {n} of the {size} elements of {name}; {cure}')

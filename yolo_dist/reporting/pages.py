@@ -1,7 +1,7 @@
 """The pages of the report: tables, figures and notes for each experiment.
 
-Only :data:`PAGES` maps experiments to figures of the paper, by the stem of the experiment file.
-Any other experiment gets the comparison of numbers and the curves.
+:data:`PAGES` gives an experiment its page by the stem of its file. Any other experiment, and each
+run directory, gets the comparison of numbers and the curves.
 """
 
 import dataclasses

@@ -1,4 +1,19 @@
-"""The test for numbers that are not finite, and the error that ends training."""
+"""The test for numbers that are not finite, and the error that ends training.
+
+A run has diverged when one of these is not finite. Each is looked at in all processes.
+
+================================= ======================================= ======================
+what                              where                                   when
+================================= ======================================= ======================
+losses of the iteration           ``extensions/finite_check.py``          each iteration; on a GPU
+                                                                          one iteration later
+weights and momentum              ``extensions/finite_check.py``          before a snapshot
+mean of the gradients, float32    ``distributed/naive.py``                each iteration, on a CPU
+mean of the gradients, float16    ``distributed/worker_mean.py``; GPU:    each iteration; on a GPU
+                                  ``extensions/float16_sum_report.py``    at each report
+means of the losses               ``extensions/report_mean.py``           each report
+================================= ======================================= ======================
+"""
 
 import platform
 

@@ -15,7 +15,7 @@ class PolynomialDecay:
 
     power: float
 
-    def factor(self, epoch_detail, epochs):
+    def at(self, epoch_detail, epochs):
         return max(0.0, 1.0 - epoch_detail / epochs) ** self.power
 
 
@@ -24,21 +24,21 @@ class StepDecay:
     """``factor ** (steps passed)``: sec. 4.2 divides by 10 at epochs 60 and 90."""
 
     at_epochs: tuple
-    rate: float
+    factor: float
 
-    def factor(self, epoch_detail, epochs):
-        return self.rate ** sum(epoch_detail >= epoch for epoch in self.at_epochs)
+    def at(self, epoch_detail, epochs):
+        return self.factor ** sum(epoch_detail >= epoch for epoch in self.at_epochs)
 
 
 @dataclasses.dataclass(frozen=True)
 class ConstantDecay:
     """No decay."""
 
-    def factor(self, epoch_detail, epochs):
+    def at(self, epoch_detail, epochs):
         return 1.0
 
 
-def linear_scaling(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
+def scale_lr(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
                    base_lr_batch_size=None):
     """Learning rate for a global batch of ``k n`` images.
 
@@ -94,7 +94,7 @@ class Schedule:
 
     Args:
         base_lr (float): eta.
-        scaled_lr (float): ``s``, see :func:`linear_scaling`.
+        scaled_lr (float): ``s``, see :func:`scale_lr`.
         epochs (float): ``E``.
         warmup ({'hold_first_epoch', 'gradual', 'none'}): ``'hold_first_epoch'`` keeps eta
             for the first epoch (sec. 4.1). ``'gradual'`` grows at each iteration from the
@@ -113,7 +113,7 @@ class Schedule:
     def __call__(self, epoch_detail):
         """Rate for the update that starts at ``epoch_detail`` epochs."""
         if self.warmup == 'none' or epoch_detail >= self.warmup_epochs:
-            return self.scaled_lr * self.decay.factor(epoch_detail, self.epochs)
+            return self.scaled_lr * self.decay.at(epoch_detail, self.epochs)
         start = min(self.base_lr, self.scaled_lr)
         if self.warmup == 'gradual':
             share = epoch_detail / self.warmup_epochs
@@ -143,14 +143,14 @@ def create_schedule(config):
         Schedule: Its learning rate.
     """
     optimizer, schedule = config.optimizer, config.schedule
-    decay = schedule.decay
-    if decay.kind == 'polynomial':
-        decay = PolynomialDecay(decay.power)
-    elif decay.kind == 'step':
-        decay = StepDecay(tuple(decay.at_epochs), decay.factor)
+    section = schedule.decay
+    if section.kind == 'polynomial':
+        decay = PolynomialDecay(section.power)
+    elif section.kind == 'step':
+        decay = StepDecay(tuple(section.at_epochs), section.factor)
     else:
         decay = ConstantDecay()
-    scaled_lr = linear_scaling(
+    scaled_lr = scale_lr(
         optimizer.base_lr, lr_rule=optimizer.lr_rule, n_workers=config.workers,
         batch_size_per_worker=config.data.batch_size_per_worker,
         base_lr_batch_size=optimizer.base_lr_batch_size)

@@ -6,7 +6,7 @@ import chainer
 import numpy as np
 from chainer.training.updaters import StandardUpdater
 
-from yolo_dist.errors import GradientOverflow, in_short
+from yolo_dist.errors import GradientNotFinite, in_short
 from yolo_dist.training.divergence import raise_diverged
 
 
@@ -114,7 +114,7 @@ class TrainUpdater(StandardUpdater):
     def _update(self, train_chain, optimizer, batch, observations):
         try:
             optimizer.update(train_chain, *batch)
-        except GradientOverflow as error:
+        except GradientNotFinite as error:
             own = ['its own gradient is not finite'] if error.is_own else []
             own += [f'{key} of its worker {i} is {float(_array(value))}'
                     for i, values in enumerate(observations) for key, value in values.items()

@@ -9,7 +9,7 @@ from chainermn.communicators.pure_nccl_communicator import PureNcclCommunicator
 
 from yolo_dist.distributed.naive import WorkersNaiveCommunicator
 from yolo_dist.distributed.pure_nccl import WorkersPureNcclCommunicator
-from yolo_dist.errors import GradientOverflow, TrainingDiverged
+from yolo_dist.errors import GradientNotFinite, TrainingDiverged
 from yolo_dist.kernels.cpu.float16_sum import from_half, to_half
 from yolo_dist.kernels.cuda.multi_tensor import N_CHUNK, create_chunks
 from yolo_dist.training.extensions import Float16SumReport
@@ -149,7 +149,7 @@ def test_overflow_waits_for_the_report():
     comm = OneProcess(n_workers=32, dtype='float16', prescale=False)
     grads = mean_of(comm, scale=1e4)
     assert not np.isfinite(grads[0]).all() and comm.n_overflowed == 0
-    with pytest.raises(GradientOverflow, match='1 parameters.*of the 2000 elements of /a;.*presc'):
+    with pytest.raises(GradientNotFinite, match='1 parameters.*of the 2000 elements of /a;.*pre'):
         comm.read_counts()
     assert comm.n_overflowed > 0
     comm.reset_counts()

@@ -1,6 +1,6 @@
 from chainer import training
 
-from yolo_dist.errors import GradientOverflow, TrainingDiverged
+from yolo_dist.errors import GradientNotFinite, TrainingDiverged
 
 
 class Float16SumReport(training.Extension):
@@ -34,7 +34,7 @@ class Float16SumReport(training.Extension):
             return
         try:
             self._comm.read_counts()
-        except GradientOverflow as error:
+        except GradientNotFinite as error:
             raise TrainingDiverged(
                 f'{error}; since the last report, at iteration {trainer.updater.iteration} '
                 f'(epoch {trainer.updater.epoch_detail:.2f}) or before') from None
