@@ -1,6 +1,4 @@
 """Writes the small data sets: ``python -m yolo_dist.make_data {mini-imagenet,mini-voc} DIR``."""
-import argparse
-
 from yolo_dist.command_line import Parser, positive_count, run_serial
 from yolo_dist.datasets import make_mini_imagenet, make_mini_voc
 
@@ -16,14 +14,13 @@ def main(arguments=None):
     """
     parser = Parser(prog='python -m yolo_dist.make_data', description=(
         'Writes a small data set in the layout of the real one. It shows handwritten digits on '
-        'photographs. Both come from installed packages.'),
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        'photographs. Both come from installed packages.'))
     parser.add_argument('set', choices=sorted(_MAKERS), help='the set to make')
     parser.add_argument('dir', metavar='DIR', help='folder to write; absent or empty')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
-                        help='another number draws another set')
-    parser.add_argument('--n-train', type=positive_count, metavar='N', default=None, help=(
-        'number of training images; without it 2,000 for mini-imagenet and 800 for mini-voc'))
+                        help='another number draws another set (default: 0)')
+    parser.add_argument('--n-train', type=positive_count, metavar='N', help=(
+        'number of training images (default: 2,000 for mini-imagenet and 800 for mini-voc)'))
     args = parser.parse_args(arguments)
     size = {} if args.n_train is None else {_SIZES[args.set]: args.n_train}
 

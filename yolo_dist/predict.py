@@ -17,7 +17,7 @@ def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.predict', description=(
         'Detects objects in pictures, or classifies them, with a trained network, and prints a '
         'line for each picture. Exit status: 0; 1 if pictures could not be read, which are '
-        'named; 2 if nothing was done, because the command is not right.'))
+        'named; 2 if the command is not right or an output cannot be written.'))
     parser.add_argument('run', metavar='RUN_OR_WEIGHTS', help=(
         'a run directory (its weights_final.npz, else its latest snapshot is taken), a weights or '
         'snapshot file inside one, or weights of Darknet, with their .cfg and .names beside '

@@ -72,7 +72,8 @@ def parse_arguments(argv=None):
         'pictures; `tensorboard --logdir RESULTS` shows all runs'))
     parser.add_argument('--plan', action='store_true',
                         help='print what the run will take (iterations, learning rates, memory, '
-                             'hours) and train nothing; needs neither MPI nor a GPU')
+                             'hours) and train nothing; needs neither MPI nor a GPU, but the data '
+                             '(ImageNet and Pascal VOC are known without)')
     parser.add_argument('--images-per-second', type=positive_number, metavar='X',
                         help='speed of the whole job, from which --plan computes the hours')
     arguments = parser.parse_args(argv)
