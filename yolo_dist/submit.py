@@ -22,8 +22,8 @@ from yolo_dist.runs.run_directory import RunDirectory, run_directory
 def parse_arguments(argv=None):
     parser = Parser(prog='python -m yolo_dist.submit', description=(
         'Submits one job for each row and seed of an experiment, or shows the states of the runs. '
-        'Runs that are done or diverged are not submitted. A run that was stopped or failed goes on '
-        'from its latest snapshot.'))
+        'Runs that are done or diverged are not submitted. A run that was stopped or failed goes '
+        'on from its latest snapshot.'))
     parser.add_argument('experiment', metavar='EXPERIMENT.yaml',
                         help='a run or a sweep, such as experiments/table2.yaml')
     parser.add_argument('--run', metavar='ROW', help='only this row of a sweep')
