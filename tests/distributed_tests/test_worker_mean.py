@@ -126,6 +126,9 @@ def test_an_overflowing_sum_names_the_parameter_and_prescaling_mends_it(mean):
     assert (n_overflowed, messages) == (0, [])
     expected = np.mean([gradient((1, i), (40, 50), 1e4) for i in range(32)], axis=0)
     np.testing.assert_allclose(a, expected, atol=8)  # halves near 4,000 are 2 or 4 apart
+    for prescale in (True, False):  # one worker: there is nothing to divide
+        *_, messages = mean(1, 1, 'float16', scale=1e5, prescale=prescale)
+        assert "a worker's own gradient is too large" in messages[0]
 
 
 @pytest.mark.parametrize('n_workers, overflows', [(22, False), (23, True), (32, True)])

@@ -111,7 +111,8 @@ class WorkerMeanMixin:
             return
         name, n = max(overflowed.items(), key=lambda item: item[1])
         size = dict(model.namedparams())[name].size
-        cure = ("a worker's own gradient is too large for float16" if self._before != 1 else
+        cure = ("a worker's own gradient is too large for float16"
+                if self._before != 1 or self.n_workers == 1 else
                 'set communicator.prescale_gradients: true to divide before the sum')
         raise GradientNotFinite(
             f'the float16 sum of the gradients of {self.n_workers} workers is not finite in '
