@@ -8,7 +8,6 @@ import pytest
 
 from yolo_dist.config import load_config
 from yolo_dist.config.sites import Gpu, Link, Links, load_site
-from yolo_dist.errors import InputError
 from yolo_dist.planning import speed_up_model
 from yolo_dist.planning.plan import plan
 from yolo_dist.planning.speed_up_model import (
@@ -18,7 +17,6 @@ from yolo_dist.planning.speed_up_model import (
     assumed_workload,
     fit_error,
     fit_link_share,
-    measured_workload,
     paper_workloads,
 )
 from yolo_dist.reporting.speed_up import printed_points
@@ -77,16 +75,11 @@ def test_the_link_share_slows_what_leaves_a_node():
     assert half.allreduce_seconds(4, 10 ** 8) == whole.allreduce_seconds(4, 10 ** 8)
 
 
-def test_the_speed_of_one_worker_is_measured_or_assumed():
-    """The median of a throughput run; else 3 x 2e9 x 10 operations at 40 % of 10 TFLOP/s."""
-    throughput = {'n_workers': 1, 'global_batch_size': 16,
-                  'seconds_per_iteration': {'median': 0.25}}
-    assert measured_workload(throughput, gradient_bytes=7) == Workload(0.25, 7, 16)
+def test_the_speed_of_one_worker_is_assumed_where_it_was_not_measured():
+    """3 x 2e9 x 10 operations at 40 % of 10 TFLOP/s."""
     gpu = Gpu(name='a', fp32_tflops=10.0, efficiency=0.4, memory_gib=1.0)
     assumed = assumed_workload(2 * 10 ** 9, batch_size=10, gradient_bytes=7, gpu=gpu)
-    assert assumed.seconds == pytest.approx(60e9 / 4e12)
-    with pytest.raises(InputError, match='throughput run of 4 workers.*; run the row with k = 1'):
-        measured_workload(throughput | {'n_workers': 4}, gradient_bytes=7)
+    assert assumed == Workload(pytest.approx(60e9 / 4e12), 7, 10)
 
 
 def test_paper_workloads_are_those_of_the_experiments():

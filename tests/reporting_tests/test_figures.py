@@ -1,9 +1,11 @@
 """Every figure of the report, from real records and from none: filled and readable."""
 
+import json
 import pathlib
 
 import pytest
 
+from yolo_dist.config import dump_config, load_config
 from yolo_dist.config.sites import load_site
 from yolo_dist.drawing import learning_curves, save_figure
 from yolo_dist.drawing.figures import create_figure
@@ -211,3 +213,22 @@ def test_unreadable_figures_are_caught(assert_readable, assert_filled, place, pr
         assert_readable(figure)
     with pytest.raises(AssertionError):
         assert_filled(figure)
+
+
+@pytest.mark.parametrize('name, row', [('fig5', 'darknet53_k1'), ('fig7', 'yolo_v3_k1')])
+def test_the_model_starts_from_the_measured_speed_of_one_worker(name, row, site, tmp_path):
+    """A run of k = 1 with the settings of the file gives T(1)."""
+    directory = tmp_path / name / row / 'seed_0'
+    directory.mkdir(parents=True)
+    config = load_config(EXPERIMENTS / f'{name}.yaml', row=row)
+    (directory / 'config.yaml').write_text(dump_config(config))
+    (directory / 'status.json').write_text('{"state": "done"}')
+    quartiles = {'median': 0.25, 'lower_quartile': 0.2, 'upper_quartile': 0.3}
+    (directory / 'throughput.json').write_text(json.dumps({
+        'n_workers': 1, 'n_processes': 1, 'global_batch_size': config.global_batch_size,
+        'warmup_iterations': 20, 'iterations': 100, 'images_per_second': quartiles,
+        'seconds_per_iteration': quartiles,
+        'phase_seconds': dict.fromkeys(
+            ('input', 'forward_backward', 'allreduce', 'update'), 0.1)}))
+    page = create_page(find_experiment(EXPERIMENTS / f'{name}.yaml', tmp_path), site)
+    assert any('T(1) = 0.25 s is the measured one of k = 1' in block for block in page.blocks)

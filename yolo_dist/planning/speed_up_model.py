@@ -40,7 +40,6 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo_dist.config import Site
-from yolo_dist.errors import InputError
 
 # A training step is three forward passes: forward, and the gradients of inputs and weights.
 FORWARD_PASSES_PER_STEP = 3
@@ -59,27 +58,6 @@ class Workload:
     seconds: float
     gradient_bytes: int
     batch_size: int
-
-
-def measured_workload(throughput, *, gradient_bytes):
-    """Return the iteration of a throughput run of one worker.
-
-    Args:
-        throughput (dict): The ``throughput.json`` of the run, see
-            :class:`~yolo_dist.training.extensions.Throughput`.
-        gradient_bytes (int): See :class:`~yolo_dist.planning.plan.Plan`.
-
-    Returns:
-        Workload: The median iteration.
-
-    Raises:
-        InputError: If the run had more than one worker.
-    """
-    if throughput['n_workers'] != 1:
-        raise InputError(f'found a throughput run of {throughput["n_workers"]} workers, expected '
-                         'one worker; run the row with k = 1')
-    return Workload(throughput['seconds_per_iteration']['median'], gradient_bytes,
-                    throughput['global_batch_size'])
 
 
 def assumed_workload(n_operations, *, batch_size, gradient_bytes, gpu):

@@ -12,7 +12,6 @@ from yolo_dist.planning.speed_up_model import (
     SpeedUpModel,
     fit_error,
     fit_link_share,
-    measured_workload,
     paper_workloads,
 )
 from yolo_dist.reporting.accuracy_curves import draw_accuracy_curves
@@ -204,7 +203,7 @@ def _predictions(experiment, site):
         origin = (f'assumed: {100 * site.gpu.efficiency:.0f} % of the '
                   f'{site.gpu.fp32_tflops:g} TFLOP/s of one {site.gpu.name}')
     else:
-        workload = measured_workload(one.model_dump(), gradient_bytes=workload.gradient_bytes)
+        workload = dataclasses.replace(workload, seconds=one.seconds_per_iteration.median)
         origin = 'the measured one of k = 1'
     model = SpeedUpModel(site)
     models = {('links_as_stated', f'model, links of {site.name}'): model}
