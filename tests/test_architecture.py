@@ -259,7 +259,7 @@ def test_every_make_target_that_is_named_exists():
         words = ' '.join(command.findall(text)).split()
         named[path.name] = {word for word in words if '=' not in word}
         assert named[path.name] <= targets, path
-    assert named['README.md'] >= {'quickstart', 'install'}
+    assert named['README.md'] >= {'quickstart', 'test', 'install'}
     assert named['Makefile'] == targets - {'help'}
 
 

@@ -139,7 +139,7 @@ def test_one_kernel_for_all_parameters(monkeypatch, on, loss_scale):
         return optimizer.t, rule.t, rule.state['v'], [
             param.array for _, param in sorted(model.namedparams())]
     *expected_times, expected_velocity, expected = weights()
-    monkeypatch.setattr(momentum_sgd, '_is_on_gpu', lambda param: True)
+    monkeypatch.setattr(momentum_sgd, '_is_float32_on_gpu', lambda param: True)
     monkeypatch.setattr(momentum_sgd, 'FusedUpdate', _UpdateInNumPy)
     monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
     *times, velocity, found = weights()
@@ -156,7 +156,7 @@ class _InHostMemory(np.ndarray):
 
 def test_velocities_of_a_snapshot_are_left_to_chainer(monkeypatch):
     """It takes them to the GPU; the kernel of all parameters has no address of theirs."""
-    monkeypatch.setattr(momentum_sgd, '_is_on_gpu', lambda param: True)
+    monkeypatch.setattr(momentum_sgd, '_is_float32_on_gpu', lambda param: True)
     monkeypatch.setattr(momentum_sgd, 'FusedUpdate', _UpdateInNumPy)
     monkeypatch.setattr(_UpdateInNumPy, 'n_launches', 0)
     config = SimpleNamespace(momentum=.9, weight_decay=.05, lars=None,
@@ -203,7 +203,7 @@ def test_dynamic_loss_scaling_leaves_an_update_out(bad):
 
 def test_other_rules_stay_chainers(monkeypatch):
     """With LARS, whose hook looks at norms, no kernel of all parameters is launched."""
-    monkeypatch.setattr(momentum_sgd, '_is_on_gpu', lambda param: True)
+    monkeypatch.setattr(momentum_sgd, '_is_float32_on_gpu', lambda param: True)
     monkeypatch.setattr(momentum_sgd, 'FusedUpdate', None)
     config = SimpleNamespace(momentum=.9, weight_decay=0., weight_decay_on='all',
                              lars=SimpleNamespace(trust_coefficient=.01, weight_decay=.1),

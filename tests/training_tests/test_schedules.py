@@ -17,7 +17,7 @@ from yolo_dist.training.schedules import (
 def test_imagenet_rates_are_those_of_section_4_1(k, expected):
     """k n / 256 x 0.1 with n = 32."""
     assert scale_lr(0.1, lr_rule='linear', n_workers=k, batch_size_per_worker=32,
-                          base_lr_batch_size=256) == pytest.approx(expected)
+                    base_lr_batch_size=256) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize('lr_rule, k8, k96', [
@@ -25,7 +25,7 @@ def test_imagenet_rates_are_those_of_section_4_1(k, expected):
 def test_voc_rates_are_those_of_each_reading_of_section_4_2(lr_rule, k8, k96):
     """The three readings of "k n x eta" with n = 16 and eta = 0.001."""
     rates = [scale_lr(0.001, lr_rule=lr_rule, n_workers=k, batch_size_per_worker=16,
-                            base_lr_batch_size=16) for k in (8, 96)]
+                      base_lr_batch_size=16) for k in (8, 96)]
     assert rates == pytest.approx([k8, k96])
 
 

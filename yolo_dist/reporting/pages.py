@@ -61,7 +61,7 @@ class Page:
 
 
 def general_page(experiments):
-    """Compare all experiments that are no figure of the paper in one table.
+    """Compare all experiments that have no page of their own in one table.
 
     Args:
         experiments (list of ~yolo_dist.runs.records.Experiment): The experiments.

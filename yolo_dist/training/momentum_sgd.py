@@ -39,7 +39,7 @@ def _decay_of(param):
     return sum(hook.rate for hook in hooks)
 
 
-def _is_on_gpu(param):
+def _is_float32_on_gpu(param):
     return param.xp is cuda.cupy and param.dtype == np.float32
 
 
@@ -68,7 +68,7 @@ class FusedCorrectedMomentumSGD(CorrectedMomentumSGD):
         if self.is_safe_to_update():
             params = list(self.target.params())
             decays = tuple(_decay_of(param) for param in params)
-            if None not in decays and all(map(_is_on_gpu, params)):
+            if None not in decays and all(map(_is_float32_on_gpu, params)):
                 self._update_all(params, decays)
             else:
                 for param, decay in zip(params, decays, strict=True):

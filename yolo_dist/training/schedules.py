@@ -38,8 +38,7 @@ class ConstantDecay:
         return 1.0
 
 
-def scale_lr(base_lr, *, lr_rule, n_workers, batch_size_per_worker,
-                   base_lr_batch_size=None):
+def scale_lr(base_lr, *, lr_rule, n_workers, batch_size_per_worker, base_lr_batch_size=None):
     """Learning rate for a global batch of ``k n`` images.
 
     ========= ======================== ==================================================

@@ -149,7 +149,8 @@ def test_overflow_waits_for_the_report():
     comm = OneProcess(n_workers=32, dtype='float16', prescale=False)
     grads = mean_of(comm, scale=1e4)
     assert not np.isfinite(grads[0]).all() and comm.n_overflowed == 0
-    with pytest.raises(GradientNotFinite, match='1 parameters.*of the 2000 elements of /a;.*pre'):
+    with pytest.raises(GradientNotFinite,
+                       match='1 parameters.*of the 2000 elements of /a;.*presc'):
         comm.read_counts()
     assert comm.n_overflowed > 0
     comm.reset_counts()

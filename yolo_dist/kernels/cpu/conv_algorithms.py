@@ -51,11 +51,21 @@ class Geometry:
                  for size, k, s, p in zip(x_shape[2:], self.ksize, self.stride, self.pad))
         return (x_shape[0], *sizes, self.w_shape[0])
 
-    def of_wide_pixels(self, n):
-        """Return the geometry where ``n`` pixels of the output are one, see ``wide_pixels``."""
+    def with_wide_pixels(self, y):
+        """Look at some pixels of the output as one, see ``wide_pixels``.
+
+        Args:
+            y (ndarray): The output or its gradient, ``(B, H', W', C')``, contiguous.
+
+        Returns:
+            tuple: The number of pixels ``n``, the geometry, and ``y`` as
+            ``(B, H', W' / n, n C')``.
+        """
+        n = 1 if self.algorithm in ('pointwise', 'winograd') else wide_pixels.count_pixels(y)
         n_out, n_in, kh, kw = self.w_shape
         sy, sx = self.stride
-        return get_geometry((n * n_out, n_in, kh, (n - 1) * sx + kw), (sy, n * sx), self.pad)
+        wide = get_geometry((n * n_out, n_in, kh, (n - 1) * sx + kw), (sy, n * sx), self.pad)
+        return n, wide, y.reshape(*y.shape[:2], -1, n * n_out)
 
     def check(self, x_shape, w_shape, y_shape=None):
         """Check that arrays fit each other: the kernels index memory without looking.
@@ -102,12 +112,11 @@ def forward(x, w, geometry):
     if geometry.algorithm == 'winograd':
         winograd.convolve(channels_last(x), w, y, geometry.pad[0])
         return y
-    n = 1 if geometry.algorithm == 'pointwise' else wide_pixels.count_pixels(y)
-    w, geometry = wide_pixels.widen(w, n, geometry.stride[1]), geometry.of_wide_pixels(n)
+    n, wide, wide_y = geometry.with_wide_pixels(y)
+    w = wide_pixels.widen(w, n, geometry.stride[1])
     packed = packed_filters.pack(w, np.ones(len(w), w.dtype), None, empty=scratch_filters)
     nothing = np.empty(0, x.dtype)
-    packed_filters.convolve(
-        x, packed, wide_pixels.join(y, n), geometry, nothing, x.dtype.type(1), nothing)
+    packed_filters.convolve(x, packed, wide_y, wide, nothing, x.dtype.type(1), nothing)
     return y
 
 
@@ -135,10 +144,9 @@ def backward_data(gy, w, x_shape, geometry):
     elif geometry.algorithm == 'winograd':
         winograd.backward_data(gy, w, gx, geometry.pad[0])
     else:
-        n = wide_pixels.count_pixels(gy)
-        im2col.backward_data(
-            wide_pixels.join(gy, n), wide_pixels.widen(w, n, geometry.stride[1]), gx,
-            geometry.of_wide_pixels(n).stride, geometry.pad)
+        n, wide, gy = geometry.with_wide_pixels(gy)
+        w = wide_pixels.widen(w, n, geometry.stride[1])
+        im2col.backward_data(gy, w, gx, wide.stride, wide.pad)
     return channels_first(gx)
 
 
@@ -158,16 +166,12 @@ def backward_weights(x, gy, w_shape, geometry):
         ValueError: If the shapes do not fit each other.
     """
     geometry.check(x.shape, w_shape, gy.shape)
-    gw = np.empty(w_shape, x.dtype)
+    n, wide, gy = geometry.with_wide_pixels(gy)
+    gw = np.empty(wide.w_shape, x.dtype)
     if geometry.algorithm == 'pointwise':
         pointwise.backward_weights(channels_last(x), gy, gw)
     elif geometry.algorithm == 'winograd':
         winograd.backward_weights(channels_last(x), gy, gw, geometry.pad[0])
     else:
-        n = wide_pixels.count_pixels(gy)
-        wide = geometry.of_wide_pixels(n)
-        gw = np.empty(wide.w_shape, x.dtype)
-        im2col.backward_weights(
-            channels_last(x), wide_pixels.join(gy, n), gw, wide.stride, wide.pad)
-        gw = wide_pixels.narrow(gw, n, geometry.stride[1])
-    return gw
+        im2col.backward_weights(channels_last(x), gy, gw, wide.stride, wide.pad)
+    return wide_pixels.narrow(gw, n, geometry.stride[1])

@@ -1,8 +1,8 @@
 """Convolution to few channels, ``n`` pixels beside each other as one pixel of more channels.
 
-A product of 4 columns takes as long as one of a whole panel of filters. So ``n`` pixels of the
-output become one product. Its filters are as wide as what these pixels see together, and zeros
-where a pixel does not look. Each value is a sum of the same terms in the same order as before.
+A product of 4 columns takes as long as a product of a whole panel of filters. ``n`` pixels of the
+output therefore become one product. Its filters cover all that these pixels see. They are 0
+where a pixel does not look. A value of the output is the same sum, in the same order.
 """
 import math
 
@@ -15,11 +15,6 @@ def count_pixels(y):
     """Return how many pixels of an output ``(B, H', W', C')`` are computed as one."""
     n = max(1, panel_width(y.dtype) // y.shape[3])
     return math.gcd(y.shape[2], 1 << n.bit_length() - 1)
-
-
-def join(y, n):
-    """View ``(B, H', W', C')``, contiguous, as ``(B, H', W' / n, n C')``."""
-    return y.reshape(*y.shape[:2], -1, n * y.shape[3])
 
 
 def widen(w, n, stride):
