@@ -4,13 +4,11 @@ import math
 
 import pytest
 
-from yolo_dist.training.schedules import (
-    ConstantDecay,
-    PolynomialDecay,
-    Schedule,
-    StepDecay,
-    scale_lr,
-)
+from yolo_dist.config.sections import Constant, Polynomial, Step
+from yolo_dist.training.schedules import Schedule, scale_lr
+
+CONSTANT = Constant(kind='constant')
+STEP = Step(kind='step', at_epochs=[60., 90.], factor=0.1)
 
 
 @pytest.mark.parametrize('k, expected', [(64, 0.8), (128, 1.6), (256, 3.2), (512, 6.4)])
@@ -40,7 +38,8 @@ def test_unknown_rule_is_an_error():
     (5, 6.4 * (195 / 200) ** 2), (100, 1.6), (150, 0.4), (200, 0)])
 def test_fig3_k512_rates(epoch, expected):
     """First epoch at eta, linear to 6.4 by epoch 5, then polynomial of power 2."""
-    schedule = Schedule(0.1, 6.4, 200, 'hold_first_epoch', 5, PolynomialDecay(2))
+    schedule = Schedule(0.1, 6.4, 200, 'hold_first_epoch', 5,
+                        Polynomial(kind='polynomial', power=2.))
     assert schedule(epoch) == pytest.approx(expected)
 
 
@@ -49,19 +48,19 @@ def test_fig3_k512_rates(epoch, expected):
     (100, 0.00096)])
 def test_table2_k96_rates(epoch, expected):
     """Ramp at each iteration for 5 epochs, then 1/10 at epochs 60 and 90."""
-    schedule = Schedule(0.001, 0.096, 100, 'gradual', 5, StepDecay((60, 90), 0.1))
+    schedule = Schedule(0.001, 0.096, 100, 'gradual', 5, STEP)
     assert schedule(epoch) == pytest.approx(expected)
 
 
 def test_rate_below_eta_has_no_warmup():
     """A run that is scaled down starts at its own rate, not at eta."""
-    schedule = Schedule(0.1, 0.05, 10, 'gradual', 5, ConstantDecay())
+    schedule = Schedule(0.1, 0.05, 10, 'gradual', 5, CONSTANT)
     assert {schedule(epoch / 10) for epoch in range(100)} == {0.05}
 
 
 def test_gradual_warmup_grows_by_a_constant_amount():
     """[Goyal et al. 2017, sec. 2.2]: equal steps at each iteration."""
-    schedule = Schedule(0.1, 3.2, 90, 'gradual', 5, ConstantDecay())
+    schedule = Schedule(0.1, 3.2, 90, 'gradual', 5, CONSTANT)
     rates = [schedule(i / 100) for i in range(501)]
     steps = [later - earlier for earlier, later in zip(rates, rates[1:])]
     assert max(steps) == pytest.approx(min(steps)) == pytest.approx(3.1 / 500)
@@ -69,17 +68,17 @@ def test_gradual_warmup_grows_by_a_constant_amount():
 
 def test_none_warmup_starts_at_the_scaled_rate():
     """Without warm-up the first update has the scaled rate."""
-    assert Schedule(0.1, 3.2, 90, 'none', 0, ConstantDecay())(0) == 3.2
+    assert Schedule(0.1, 3.2, 90, 'none', 0, CONSTANT)(0) == 3.2
 
 
 def test_past_the_end_the_polynomial_stays_at_zero():
     """Rounding of the last iteration past the last epoch gives no negative or complex rate."""
-    rate = Schedule(0.1, 3.2, 10, 'none', 0, PolynomialDecay(2.5))(10.01)
+    rate = Schedule(0.1, 3.2, 10, 'none', 0, Polynomial(kind='polynomial', power=2.5))(10.01)
     assert rate == 0 and not math.isnan(rate)
 
 
 def test_table_shows_each_change_of_course():
     """The table that a log begins with has the warm-up's end and both steps."""
-    table = dict(Schedule(0.001, 0.096, 100, 'gradual', 5, StepDecay((60, 90), 0.1)).table())
+    table = dict(Schedule(0.001, 0.096, 100, 'gradual', 5, STEP).table())
     assert set(table) >= {0, 5, 60, 90, 100}
     assert table[60] == pytest.approx(0.0096)

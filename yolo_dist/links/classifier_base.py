@@ -2,17 +2,21 @@ import chainer
 import numpy as np
 
 from yolo_dist.links.accept_images import accept_images
+from yolo_dist.links.conv_block import scale_channels
+from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.transforms import centre_crop
 
 
 class ClassifierBase(chainer.Chain):
-    """The common part of Darknet19 and Darknet53: prediction.
+    """The common part of Darknet19 and Darknet53: links and prediction.
 
-    A subclass defines ``forward``, which returns logits ``(B, n_class)``.
+    A subclass names its ``extractor_class`` and defines ``forward``, which returns logits
+    ``(B, n_class)``.
 
     Args:
         n_class (int): Number of classes.
-        width (float): Factor on all hidden channel counts.
+        width (float): Factor on all hidden channel counts; 1 in the paper.
+        bn_decay (float): Decay of batch normalisation's running statistics; 0.99 in Darknet.
 
     Attributes:
         insize (int or tuple of int): Side, or height and width, in pixels, of the network's
@@ -20,8 +24,11 @@ class ClassifierBase(chainer.Chain):
             evaluation's size for a link that was built for a run.
     """
 
-    def __init__(self, n_class, *, width):
+    def __init__(self, n_class, *, width=1.0, bn_decay=0.99):
         super().__init__()
+        with self.init_scope():
+            self.extractor = self.extractor_class(width=width, bn_decay=bn_decay)
+            self.head = Convolution2D(scale_channels(1024, width), n_class, 1)
         self.n_class = n_class
         self.width = width
         self.insize = 224

@@ -6,7 +6,6 @@ import chainer.functions as F
 
 from yolo_dist.links.classifier_base import ClassifierBase
 from yolo_dist.links.conv_block import ConvBlock, scale_channels
-from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.prepare_images import prepare_images
 
 _N_CONVS = (1, 1, 3, 3, 5, 5)  # convolutions between two max poolings, [1, Table 6]
@@ -71,21 +70,13 @@ class Darknet19(ClassifierBase):
     output. The order of the last two is the reverse of Darknet53. It has 20,842,376
     parameters for 1000 classes.
 
-    Args:
-        n_class (int): Number of classes.
-        width (float): Factor on all hidden channel counts; 1 in the paper.
-        bn_decay (float): Decay of batch normalisation's running statistics;
-            0.99 in Darknet.
+    See :class:`~yolo_dist.links.classifier_base.ClassifierBase` for the arguments.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLO9000: Better, Faster, Stronger. CVPR 2017.
     """
 
-    def __init__(self, n_class, *, width=1.0, bn_decay=0.99):
-        super().__init__(n_class, width=width)
-        with self.init_scope():
-            self.extractor = Darknet19Extractor(width=width, bn_decay=bn_decay)
-            self.head = Convolution2D(scale_channels(1024, width), n_class, 1)
+    extractor_class = Darknet19Extractor
 
     def forward(self, imgs):
         """Compute the class logits of a batch.

@@ -6,7 +6,6 @@ import chainer.functions as F
 
 from yolo_dist.links.classifier_base import ClassifierBase
 from yolo_dist.links.conv_block import ConvBlock, scale_channels
-from yolo_dist.links.convolution_2d import Convolution2D
 from yolo_dist.links.prepare_images import prepare_images
 from yolo_dist.links.residual_block import ResidualBlock
 
@@ -71,21 +70,13 @@ class Darknet53(ClassifierBase):
     in the place of the fully connected layer (``darknet53.cfg``). It has 41,609,928
     parameters for 1000 classes.
 
-    Args:
-        n_class (int): Number of classes.
-        width (float): Factor on all hidden channel counts; 1 in the paper.
-        bn_decay (float): Decay of batch normalisation's running statistics;
-            0.99 in Darknet.
+    See :class:`~yolo_dist.links.classifier_base.ClassifierBase` for the arguments.
 
     References:
         [1] J. Redmon, A. Farhadi. YOLOv3: An Incremental Improvement. 2018.
     """
 
-    def __init__(self, n_class, *, width=1.0, bn_decay=0.99):
-        super().__init__(n_class, width=width)
-        with self.init_scope():
-            self.extractor = Darknet53Extractor(width=width, bn_decay=bn_decay)
-            self.head = Convolution2D(scale_channels(1024, width), n_class, 1)
+    extractor_class = Darknet53Extractor
 
     def forward(self, imgs):
         """Compute the class logits of a batch.

@@ -1,5 +1,6 @@
 """ImageNet-style classification with Darknet19 and Darknet53 (sec. 4.1)."""
 
+from functools import partial
 from os.path import basename as file_name
 
 import numpy as np
@@ -121,22 +122,17 @@ def convert(batch, device):
     return device.send(np.stack(imgs)), device.send(np.array(labels, dtype=np.int32))
 
 
-class _CentreCrop:
-    """Darknet's validation view; a class, so that loader processes can have it."""
-
-    def __init__(self, insize):
-        self._insize = insize
-
-    def __call__(self, example):
-        img, label = example
-        return centre_crop(img, self._insize), label
+def _crop_example(insize, example):
+    """Darknet's validation view; at the top of the module, so that loader processes find it."""
+    img, label = example
+    return centre_crop(img, insize), label
 
 
 def evaluate(config, model, val, comm, device):
     """Top-1 and top-5 on the held-out set, centre crop. Collective."""
     evaluation = config.data.evaluation
     return evaluate_classification(
-        model, TransformDataset(val, _CentreCrop(evaluation.input_size_px)), comm,
+        model, TransformDataset(val, partial(_crop_example, evaluation.input_size_px)), comm,
         batch_size=evaluation.batch_size, n_loader_processes=config.data.n_loader_processes,
         converter=convert, device=device)
 

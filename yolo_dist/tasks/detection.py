@@ -1,6 +1,7 @@
 """Pascal-VOC-style detection with YOLOv2 and YOLOv3 (sec. 4.2, 4.3)."""
 
 import sys
+from functools import partial
 from os.path import basename as file_name
 
 import numpy as np
@@ -117,19 +118,15 @@ def _load(config, splits):
     return dataset
 
 
-class _DropDifficult:
+def _without_difficult(transform, img, bbox, label, difficult, *, insize, rng):
     """Training transform without the objects marked difficult, as ``voc_label.py``."""
-
-    def __init__(self, transform):
-        self._transform = transform
-
-    def __call__(self, img, bbox, label, difficult, *, insize, rng):
-        return self._transform(img, bbox[~difficult], label[~difficult], insize=insize, rng=rng)
+    return transform(img, bbox[~difficult], label[~difficult], insize=insize, rng=rng)
 
 
 def create_transform(config):
     """Darknet's augmentation, see :class:`DetectionTrainTransform`."""
-    return _DropDifficult(DetectionTrainTransform(**config.data.augmentation.model_dump()))
+    return partial(_without_difficult,
+                   DetectionTrainTransform(**config.data.augmentation.model_dump()))
 
 
 def build_model(config):

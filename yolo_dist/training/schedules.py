@@ -9,33 +9,13 @@ import dataclasses
 from yolo_dist.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True)
-class PolynomialDecay:
-    """``(1 - e / E) ** power``: sec. 4.1 uses power 2, YOLO9000 power 4."""
-
-    power: float
-
-    def at(self, epoch_detail, epochs):
-        return max(0.0, 1.0 - epoch_detail / epochs) ** self.power
-
-
-@dataclasses.dataclass(frozen=True)
-class StepDecay:
-    """``factor ** (steps passed)``: sec. 4.2 divides by 10 at epochs 60 and 90."""
-
-    at_epochs: tuple
-    factor: float
-
-    def at(self, epoch_detail, epochs):
-        return self.factor ** sum(epoch_detail >= epoch for epoch in self.at_epochs)
-
-
-@dataclasses.dataclass(frozen=True)
-class ConstantDecay:
-    """No decay."""
-
-    def at(self, epoch_detail, epochs):
-        return 1.0
+def _decay(decay, epoch_detail, epochs):
+    """Factor on the rate: sec. 4.1 has power 2 (YOLO9000 4), sec. 4.2 1/10 at epochs 60 and 90."""
+    if decay.kind == 'polynomial':
+        return max(0.0, 1.0 - epoch_detail / epochs) ** decay.power
+    if decay.kind == 'step':
+        return decay.factor ** sum(epoch_detail >= epoch for epoch in decay.at_epochs)
+    return 1.0
 
 
 def scale_lr(base_lr, *, lr_rule, n_workers, batch_size_per_worker, base_lr_batch_size=None):
@@ -99,7 +79,7 @@ class Schedule:
             for the first epoch (sec. 4.1). ``'gradual'`` grows at each iteration from the
             first [Goyal et al. 2017, sec. 2.2].
         warmup_epochs (float): ``w``, the first epoch of ``'hold_first_epoch'`` included.
-        decay: One of the decays of this module.
+        decay (Polynomial, Step or Constant): A section of :mod:`yolo_dist.config.sections`.
     """
 
     base_lr: float
@@ -112,7 +92,7 @@ class Schedule:
     def __call__(self, epoch_detail):
         """Rate for the update that starts at ``epoch_detail`` epochs."""
         if self.warmup == 'none' or epoch_detail >= self.warmup_epochs:
-            return self.scaled_lr * self.decay.at(epoch_detail, self.epochs)
+            return self.scaled_lr * _decay(self.decay, epoch_detail, self.epochs)
         start = min(self.base_lr, self.scaled_lr)
         if self.warmup == 'gradual':
             share = epoch_detail / self.warmup_epochs
@@ -125,8 +105,8 @@ class Schedule:
         epochs = {0.0, float(self.epochs)}
         if self.warmup != 'none':
             epochs |= {1.0, self.warmup_epochs / 2, float(self.warmup_epochs)}
-        if isinstance(self.decay, StepDecay):
-            epochs |= {float(epoch) for epoch in self.decay.at_epochs}
+        if self.decay.kind == 'step':
+            epochs |= {*self.decay.at_epochs}
         else:
             epochs |= {self.epochs * quarter / 4 for quarter in (1, 2, 3)}
         return [(epoch, self(epoch)) for epoch in sorted(epochs) if epoch <= self.epochs]
@@ -142,19 +122,12 @@ def create_schedule(config):
         Schedule: Its learning rate.
     """
     optimizer, schedule = config.optimizer, config.schedule
-    section = schedule.decay
-    if section.kind == 'polynomial':
-        decay = PolynomialDecay(section.power)
-    elif section.kind == 'step':
-        decay = StepDecay(tuple(section.at_epochs), section.factor)
-    else:
-        decay = ConstantDecay()
     scaled_lr = scale_lr(
         optimizer.base_lr, lr_rule=optimizer.lr_rule, n_workers=config.workers,
         batch_size_per_worker=config.data.batch_size_per_worker,
         base_lr_batch_size=optimizer.base_lr_batch_size)
     return Schedule(optimizer.base_lr, scaled_lr, schedule.epochs,
-                    schedule.warmup, schedule.warmup_epochs, decay)
+                    schedule.warmup, schedule.warmup_epochs, schedule.decay)
 
 
 def n_training_iterations(config, n_examples):

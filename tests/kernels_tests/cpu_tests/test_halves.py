@@ -1,4 +1,4 @@
-"""Float16 by instructions of the processor or by computing: the bits of NumPy's."""
+"""Float16 by instructions of the processor: the bits of NumPy's."""
 import os
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def test_halves_are_added_as_numpy_does():
 
 
 def test_without_instructions_the_same_is_computed(tmp_path):
-    """Numba compiles for a processor that has none, where their use would end the process."""
+    """NumPy computes where Numba compiles for a processor that has none, which would end it."""
     done = subprocess.run(
         [sys.executable, '-m', 'pytest', '-q', '-k', 'as_numpy', __file__],
         env={**os.environ, 'NUMBA_CPU_NAME': 'generic', 'NUMBA_CACHE_DIR': str(tmp_path)},

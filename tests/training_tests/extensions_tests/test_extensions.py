@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from yolo_dist import links
+from yolo_dist.config.sections import Constant
 from yolo_dist.errors import TrainingDiverged
 from yolo_dist.training.extensions import (
     BestWeights,
@@ -18,7 +19,7 @@ from yolo_dist.training.extensions import (
     LearningRate,
     ReportMean,
 )
-from yolo_dist.training.schedules import ConstantDecay, Schedule
+from yolo_dist.training.schedules import Schedule
 from yolo_dist.training.trainer import any_of, every_epochs, every_iterations
 
 
@@ -70,7 +71,7 @@ def test_a_loss_of_another_worker_that_is_not_finite_ends_training(value):
 
 def test_learning_rate_is_set_before_the_first_update_and_after_each():
     """Update i has the rate of the position where it begins; the log has the rate used."""
-    schedule = Schedule(0.1, 1.1, 10, 'gradual', 1, ConstantDecay())
+    schedule = Schedule(0.1, 1.1, 10, 'gradual', 1, Constant(kind='constant'))
     extension = LearningRate(schedule, every_iterations(1))
     trainer = create_trainer(0)
     extension.initialize(trainer)
