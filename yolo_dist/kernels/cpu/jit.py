@@ -75,15 +75,3 @@ def _compile_in_turn(compiled):
 
 _sources = sorted(pathlib.Path(__file__).parent.glob('*.py'))
 _digest_of_kernels = hashlib.sha256(b''.join(path.read_bytes() for path in _sources)).hexdigest()
-
-
-def inline(function):
-    """Compile a function that kernels call, into each of them.
-
-    Args:
-        function (callable): What Numba understands, without loops.
-
-    Returns:
-        callable: The same, compiled.
-    """
-    return numba.njit(inline='always', **_OPTIONS)(function)
