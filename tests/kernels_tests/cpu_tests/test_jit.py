@@ -69,3 +69,30 @@ def test_a_change_of_any_kernel_is_noticed(python, tmp_path):
     assert run(python, tmp_path, 'first', 'float32', 'a') == ['1.5', '0']
     assert run(python, tmp_path, 'again', 'float32', 'a') == ['1.5', '1']
     assert run(python, tmp_path, 'changed', 'float32', 'b') == ['1.5', '0']
+
+
+TILES = """
+import sys
+import numpy as np
+import yolo_dist
+from yolo_dist.kernels.cpu import winograd_kernels
+
+x = np.ones((1, 4, 4, 8), np.float32)
+for name in sys.argv[1:]:
+    planes = np.zeros((36, 8), np.float32)
+    if name == 'input':
+        winograd_kernels.transform_input(4, x, planes, 0, 0, 1, 1, 1, 1)
+    else:
+        winograd_kernels.transform_output_gradient(4, x, planes, 0, 0, 1, 1, 1)
+    print(planes.tobytes().hex())
+"""
+
+
+def test_code_of_several_processes_runs_together(python, tmp_path):
+    """Functions of one name, made by one function, were compiled by two processes in one order."""
+    def planes(*names):
+        return python('-c', TILES, *names, env={'NUMBA_CACHE_DIR': str(tmp_path)}).stdout.split()
+
+    alone = [*planes('input'), *planes('gradient')]
+    assert len({*alone}) == 2
+    assert planes('input', 'gradient') == alone

@@ -1,17 +1,24 @@
 import contextlib
 import hashlib
+import itertools
 import pathlib
 import secrets
 import threading
 
 import filelock
 import numba
+from numba.core.bytecode import FunctionIdentity
 
 _OPTIONS = {'nogil': True, 'error_model': 'numpy'}
 # So long a process waits for the code of another one, which may have been stopped.
 _PATIENCE_SECONDS = 120
 
 _compiles = threading.RLock()
+
+# Numba tells functions that a function makes apart by a number, which it counts from 1 in each
+# process. Kept code of two processes then holds two functions under one name, and a process that
+# loads both runs one in the place of the other: wrong results without a word.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 
 
 def kernel(function):
