@@ -1,14 +1,11 @@
 """Sums in float16 of gradients in host memory."""
 import numpy as np
 
+from yolo_dist.kernels.cpu import float16_kernels, float16_numpy
 from yolo_dist.kernels.cpu.halves import has_instructions
 from yolo_dist.kernels.cpu.threads import parallel_ranges
 
-if has_instructions():
-    from yolo_dist.kernels.cpu import float16_kernels as loops
-else:
-    from yolo_dist.kernels.cpu import float16_numpy as loops
-
+_loops = float16_kernels if has_instructions() else float16_numpy
 _MIN_SHARE = 1 << 16  # elements that are worth a thread
 
 
@@ -29,13 +26,13 @@ def to_half(x, half, *, scale):
     Returns:
         int: How many numbers other than zero became zero.
     """
-    return sum(_in_shares(loops.store, x.reshape(-1), half.view(np.uint16),
+    return sum(_in_shares(_loops.store, x.reshape(-1), half.view(np.uint16),
                           np.float32(scale)))
 
 
 def add_half(x, y):
     """``y += x`` in float16, in place; an overflow gives an infinity."""
-    _in_shares(loops.add, x.view(np.uint16), y.view(np.uint16))
+    _in_shares(_loops.add, x.view(np.uint16), y.view(np.uint16))
 
 
 def from_half(half, x, *, scale):
@@ -49,5 +46,5 @@ def from_half(half, x, *, scale):
     Returns:
         int: How many numbers of ``half`` are not finite.
     """
-    return sum(_in_shares(loops.load, half.view(np.uint16), x.reshape(-1),
+    return sum(_in_shares(_loops.load, half.view(np.uint16), x.reshape(-1),
                           np.float32(scale)))

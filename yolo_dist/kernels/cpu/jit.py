@@ -15,11 +15,6 @@ _PATIENCE_SECONDS = 120
 
 _compiles = threading.RLock()
 
-# Numba tells functions that a function makes apart by a number, which it counts from 1 in each
-# process. Kept code of two processes then holds two functions under one name, and a process that
-# loads both runs one in the place of the other: wrong results without a word.
-FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
-
 
 def kernel(function):
     """Compile a function with Numba when it is first called, and keep the machine code.
@@ -75,6 +70,10 @@ def _compile_in_turn(compiled):
         with _compiles, contextlib.ExitStack() as held:
             with contextlib.suppress(OSError, NotImplementedError, filelock.Timeout):
                 held.enter_context(lock.acquire(timeout=_PATIENCE_SECONDS))
+            # Numba tells functions that a function makes apart by a number, which each process
+            # counts from 1. A process that loads what two have compiled then finds one name twice
+            # and runs one function in the place of the other: wrong results without a word.
+            FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
             return compile_or_load(signature)
 
     compiled.compile = in_turn
